@@ -24,6 +24,7 @@ _NAMES = {
     "contract.source": "DnsSolver Due Offer OrderContext RequestState Source SourceContext",
     "contract.systemd_service": "IncludedService SystemdService",
     "contract.validators": "first_repeated",
+    "contract.version": "CONTRACT",
     "errors": "AgentError NewSessionsFail OrderCancelled ProbeFailed SourceError",
     "model.events": "Event EventKind",
     "model.need": "HostFacts Need Request",
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     from agent.contract.systemd_service import IncludedService as IncludedService
     from agent.contract.systemd_service import SystemdService as SystemdService
     from agent.contract.validators import first_repeated as first_repeated
+    from agent.contract.version import CONTRACT as CONTRACT
     from agent.errors import AgentError as AgentError
     from agent.errors import NewSessionsFail as NewSessionsFail
     from agent.errors import OrderCancelled as OrderCancelled

@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import click
 
-from agent.cli.commands import Invocation, command
-from agent.cli.exit_codes import DEGRADED
+from agent.cli.commands import CommandGroup, Invocation, json_option
+from agent.cli.exit_codes import DEGRADED, DONE
 from agent.cli.output import columns, print_json, width
 
 COLOURS = {"on": "green", "off": "bright_black", "broken": "red"}
 
 
-@command(
-    "plugins",
-    example="""
-$ chainwright plugins
-NAME           STATE   FROM               OFFERS
-nginx          on      chainwright 0.1.0  service nginx
-reverse_proxy  on      chainwright 0.1.0  module reverse_proxy
-tunnel         broken  tunnel.py
-tunnel: Its import failed: No module named 'foo'.
-    Install what it lacks, or update it, then: chainwright plugins
-""",
-)
-@click.pass_obj
-def plugins(invocation: Invocation) -> int:
+EXAMPLE = """\b
+Example:
+  $ chainwright plugins
+  NAME           STATE   FROM               OFFERS
+  nginx          on      chainwright 0.1.0  service nginx
+  reverse_proxy  on      chainwright 0.1.0  module reverse_proxy
+  tunnel         broken  tunnel.py
+  tunnel: Its import failed: No module named 'foo'.
+      Install what it lacks, or update it, then: chainwright plugins
+"""
+
+
+@click.group("plugins", cls=CommandGroup, epilog=EXAMPLE, invoke_without_command=True)
+@click.pass_context
+def plugins(context: click.Context) -> int:
     """List the plugins that are installed, which of them are enabled, and why one does not work.
 
     Exits with 3 when a plugin that the settings enable is broken.
     """
+    return DONE if context.invoked_subcommand else _list(context.obj)
+
+
+plugins.params.append(json_option())
+
+
+def _list(invocation: Invocation) -> int:
     from agent.config.loading import load_all
     from agent.sources import BUILT_IN
 
@@ -52,4 +60,6 @@ def plugins(invocation: Invocation) -> int:
             for error in each.errors:
                 click.echo(f"{each.name}: {error.problem.cause}")
                 click.echo(f"    {error.problem.effect} {error.problem.fix}")
-    return DEGRADED if any(each.enabled and each.errors for each in found) else 0
+            for notice in each.notices:
+                click.echo(f"{each.name}: {notice}")
+    return DEGRADED if any(each.enabled and each.errors for each in found) else DONE

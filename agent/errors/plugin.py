@@ -22,11 +22,20 @@ class LoadError(PluginError):
     """A plugin, or one class of it, can't be used. `origin` is its distribution and version, or its file."""
 
     code = "plugin.load"
-    where = 'plugin "{plugin}" ({origin})'
+    where = 'plugin "{plugin}" ({found})'
     effect = DISABLED
     fix = UPDATE
+    place = ""
+    """File and line, where a class has a field for it."""
     plugin: str
     origin: str
+
+    @property
+    def found(self) -> str:
+        """Where the plugin is from, with the line that this is about."""
+        if not self.place:
+            return self.origin
+        return self.place if self.place.startswith(f"{self.origin}:") else f"{self.origin}, {self.place}"
 
 
 class ImportFailed(LoadError):
@@ -37,6 +46,29 @@ class ImportFailed(LoadError):
     fix = f"Install what it lacks, or update it, then: {LIST}"
     detail = "{error:place}"
     error: BaseException
+
+
+class VersionRefused(LoadError):
+    """A plugin is written for a version of the contract that this agent doesn't keep."""
+
+    code = "plugin.version_refused"
+    cause = "It is written for version {wanted} of the plugin contract, and this agent keeps version {kept}."
+    fix = f"{{cure}}, then: {LIST}"
+    wanted: str
+    kept: str
+    cure: str
+    place: str = ""
+
+
+class VersionMalformed(LoadError):
+    """The ``api`` of a plugin is no version."""
+
+    code = "plugin.version_malformed"
+    cause = 'Its "api" is an object of type {kind}, and must be the version of the plugin contract: api = {kept}.'
+    fix = f"Correct it in the plugin, then: {LIST}"
+    kind: str
+    kept: str
+    place: str = ""
 
 
 class RegistrationFailed(LoadError):
@@ -89,10 +121,10 @@ class HookMisplaced(LoadError):
     """A hook is answered where it is never asked."""
 
     code = "plugin.hook_misplaced"
-    cause = "The hook {hook} is never asked of {place}."
+    cause = "The hook {hook} is never asked of {thing}."
     fix = f"{{cure}}, then: {LIST}"
     hook: str
-    place: str
+    thing: str
     cure: str
 
 

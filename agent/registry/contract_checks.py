@@ -63,6 +63,8 @@ class Implementation:
     hook: str
     arguments: tuple[str, ...]
     wrapper: bool
+    optional: bool
+    """An agent that has no such hook leaves it out."""
 
 
 def hook_arguments() -> dict[str, tuple[str, ...]]:
@@ -84,6 +86,7 @@ def implementations(thing: object) -> Iterator[Implementation]:
                 options["specname"] or attribute,
                 arguments[1:] if bound else arguments,
                 bool(options["wrapper"] or options["hookwrapper"]),
+                bool(options["optionalhook"]),
             )
 
 
@@ -98,7 +101,7 @@ def answers(declaration: type, hooks: Iterable[str]) -> Iterator[Implementation]
     for hook in hooks:
         function = getattr(declaration, hook)
         if inspect.isfunction(function):
-            yield Implementation(hook, hook, arguments_of(function)[1:], wrapper=False)
+            yield Implementation(hook, hook, arguments_of(function)[1:], wrapper=False, optional=False)
 
 
 def _attributes(thing: object) -> Iterator[tuple[str, Any]]:
@@ -140,6 +143,8 @@ def check_declared_hooks(owner: Owner, declaration: type[Declaration]) -> None:
 
 def _check_known(owner: Owner, found: Implementation, known: Mapping[str, tuple[str, ...]]) -> None:
     if found.hook not in known:
+        if found.optional:
+            return
         close = difflib.get_close_matches(found.hook, known, 1)
         raise UnknownHook(owner.plugin, owner.origin, found.hook, close[0] if close else None)
     for argument in found.arguments:

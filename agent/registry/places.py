@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import textwrap
 import traceback
 
 
@@ -13,6 +15,29 @@ def place_of_code(declared: object, error: BaseException | None = None) -> str:
     raised = [frame.lineno for frame in frames if frame.filename == file and frame.lineno]
     line = raised[-1] if raised else _line_of(declared)
     return f"{file}:{line}" if file and line else file
+
+
+def place_of_attribute(owner: object, name: str) -> str:
+    """Return ``FILE:LINE`` of what a Python module or a class says of `name`; empty: it doesn't."""
+    try:
+        lines, first = inspect.getsourcelines(owner)  # type: ignore[arg-type]
+        (body,) = _bodies(ast.parse(textwrap.dedent("".join(lines))), inspect.isclass(owner))
+    except (TypeError, OSError, SyntaxError, ValueError):
+        return ""
+    line = next((node.lineno for node in body if name in _named(node)), None)
+    return f"{_file_of(owner)}:{max(first, 1) + line - 1}" if line else ""
+
+
+def _bodies(tree: ast.Module, of_a_class: bool) -> list[list[ast.stmt]]:
+    return [each.body for each in tree.body if isinstance(each, ast.ClassDef)] if of_a_class else [tree.body]
+
+
+def _named(node: ast.stmt) -> list[str]:
+    """Return the names that a statement gives to something."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return [each.id for each in targets if isinstance(each, ast.Name)]
 
 
 def _file_of(declared: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from agent import hookspecs
 from agent.contract.module import Module
 from agent.contract.service import Service
 from agent.contract.source import DnsSolver, Source
+from agent.contract.version import DEPRECATED, Deprecation
 from agent.errors.plugin import (
     CommandsFailed,
     DuplicateName,
@@ -25,6 +26,7 @@ from agent.errors.plugin import (
 )
 from agent.registry.contract_checks import CONTRIBUTIONS, Owner, check_class, check_hooks, classes
 from agent.registry.discovery import FoundPlugin, candidates, load
+from agent.registry.versions import check_version, notices_of
 from agent.system.layout import Layout
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ class PluginRecord:
     """What of it works: ``module mail``."""
     plugin: object | None = field(default=None, repr=False)
     """The Python module, when all of its hooks can be asked."""
+    notices: tuple[str, ...] = ()
+    """Sentences about what works, and won't for ever."""
 
     @property
     def name(self) -> str:
@@ -72,6 +76,7 @@ class PluginRecord:
             "origin": self.owner.origin,
             "state": self.state,
             "contributions": list(self.contributions),
+            "notices": list(self.notices),
             "problems": [error.problem.to_json() for error in self.errors],
         }
 
@@ -106,13 +111,14 @@ class Registry:
         also: Iterable[str] | None = (),
         services: Iterable[str] = (),
         builtin_sources: Iterable[type[Source]] = (),
+        deprecated: Mapping[str, Deprecation] = DEPRECATED,
     ) -> Registry:
         """Load the plugins named in `wanted` (None: all) as enabled ones, those in `also` (None: all) without enabling them.
 
         Where these don't register all of `services`, others are loaded until one does, without enabling them either.
         Never raises for what a plugin does: see `plugins`. Takes about 50 ms, which is `importlib.metadata`'s.
         """
-        loading = _Loading(candidates(layout), builtin_sources)
+        loading = _Loading(candidates(layout), builtin_sources, deprecated)
         installed = {each.owner.plugin for each in loading.candidates}
         loading.load(installed if wanted is None else set(wanted), enabled=True)
         loading.load(installed if also is None else set(also), enabled=False)
@@ -164,8 +170,11 @@ Contribution = tuple[str, type[BaseModel]]
 class _Loading:
     """Collector of contributions; the first plugin with a name keeps it."""
 
-    def __init__(self, found: list[FoundPlugin], builtin_sources: Iterable[type[Source]]) -> None:
+    def __init__(
+        self, found: list[FoundPlugin], builtin_sources: Iterable[type[Source]], deprecated: Mapping[str, Deprecation]
+    ) -> None:
         self.candidates = found
+        self.deprecated = deprecated
         self.records: dict[int, PluginRecord] = {}
         self.by_kind: dict[str, dict[str, type[Any]]] = {kind: {} for kind, _ in CONTRIBUTIONS.values()}
         self.owners: dict[tuple[str, str], Owner] = {}
@@ -201,13 +210,15 @@ class _Loading:
         try:
             self._refuse_a_second(owner)
             plugin = load(candidate)
+            check_version(owner, plugin)
             found = _contributions(owner, plugin)
             self._refuse_taken_names(owner, found)
         except PluginError as error:
             return PluginRecord(owner, enabled, (error,))
         errors: list[PluginError] = []
         kept = [text for each in found if (text := self._keep(owner, each, errors))]
-        return PluginRecord(owner, enabled, tuple(errors), tuple(kept), plugin)
+        notices = tuple(notices_of(plugin, [each for _, each in found], self.deprecated))
+        return PluginRecord(owner, enabled, tuple(errors), tuple(kept), plugin, notices)
 
     def _refuse_a_second(self, owner: Owner) -> None:
         first = next((each.owner for each in self.records.values() if each.name == owner.plugin), None)
@@ -254,7 +265,7 @@ class _Loading:
         for index, record in self.records.items():
             if record.owner == owner:
                 kept = tuple(each for each in record.contributions if each != lost)
-                self.records[index] = PluginRecord(owner, record.enabled, (*record.errors, error), kept, record.plugin)
+                self.records[index] = replace(record, errors=(*record.errors, error), contributions=kept)
 
     def registry(self) -> Registry:
         """Return what was collected."""

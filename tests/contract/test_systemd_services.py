@@ -41,7 +41,7 @@ class Tunneld(SystemdService):
         return places.rooted("/run/tunneld.pid")
 
 
-PAGE = section("docs/plugins.md", "## A daemon with a unit")
+PAGE = section("docs/plugins/service.md", "## A daemon with a unit")
 
 
 def example_of_the_page() -> type[IncludedService]:

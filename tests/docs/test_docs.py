@@ -54,18 +54,17 @@ PAGES = sorted(path.relative_to(CHECKOUT) for path in (*CHECKOUT.glob("*.md"), *
 
 
 def test_every_hook_is_documented_with_its_exact_signature():
-    compare("docs/plugins.md", "hooks", hook_reference())
+    compare("docs/plugins/hooks.md", "hooks", hook_reference())
 
 
 def test_a_hook_s_section_names_signature_method_and_example():
     text = hook_section("declare_needs")
-    assert "declare_needs(host: HostFacts) -> list[Need]\n" in text
-    assert "`needs`" in text
-    assert "@hookimpl" in text
+    assert "declare_needs(asked: Module, host: HostFacts) -> list[Need]\n" in text
+    assert "A plain method of: `Module`." in text
 
 
 def test_every_public_name_is_listed():
-    compare("docs/plugins.md", "names", public_names())
+    compare("docs/plugins/names.md", "names", public_names())
 
 
 def test_every_code_is_documented_with_an_example():
@@ -229,7 +228,7 @@ def class_attributes(kind: type) -> set[str]:
 
 
 def test_every_class_attribute_and_method_of_a_module_is_documented():
-    table = rows(section("docs/plugins.md", "## A module"))
+    table = rows(section("docs/plugins/module.md", "# A module"))
     named = {word.partition("(")[0] for row in table for word in words(row[0])}
     assert class_attributes(Module) - {"model_config"} <= named
     assert set(MODULE_HOOKS) <= named
@@ -238,31 +237,31 @@ def test_every_class_attribute_and_method_of_a_module_is_documented():
 def test_every_method_of_a_service_is_documented():
     named = {
         word.partition("(")[0]
-        for row in rows(section("docs/plugins.md", "## A shared service"))
+        for row in rows(section("docs/plugins/service.md", "## Methods"))
         for word in words(row[0])
     }
     public = {name for name in vars(Service) if not name.startswith("_")}
-    assert named == public - {"model_config", "name", "title", "group", "start", *Service.model_fields}
+    assert named == public - {"model_config", "model_post_init", "group", *Service.model_fields}
 
 
 def test_every_part_and_format_is_documented():
-    text = section("docs/plugins.md", "### Files, parts and formats")
+    text = section("docs/plugins/files.md", "## Files, parts and formats")
     assert [each for each in Part if f"| `{each}` |" not in text] == []
     assert [each for each in Format if f"`Format.{each.name}`" not in text] == []
 
 
 def test_every_type_of_setting_is_documented():
-    named = {word for row in rows(section("docs/plugins.md", "### Fields")) for word in words(row[0])}
+    named = {word for row in rows(section("docs/plugins/module.md", "## Fields")) for word in words(row[0])}
     assert named == {name for name in chainwright.__all__ if chainwright._HOMES[name] == "contract.fields"}
 
 
 def test_everything_that_a_context_has_is_documented():
-    text = section("docs/plugins.md", "### Contexts")
+    text = section("docs/plugins/module.md", "## Contexts")
     assert [name for name in Context.__slots__ if f"`{name}" not in text] == []
 
 
 def test_what_happens_when_it_raises_is_said_of_every_hook():
-    named = {word for row in rows(section("docs/plugins.md", "## When it raises")) for word in words(row[0])}
+    named = {word for row in rows(section("docs/plugins/failures.md", "# When it raises")) for word in words(row[0])}
     own = {hook for hook in hook_arguments() if not hook.startswith("register_")}
     assert own - named == set()
 

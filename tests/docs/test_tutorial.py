@@ -1,4 +1,4 @@
-"""The tutorial of docs/plugins.md, run as it is written: each file is written, each command typed, each line of output seen."""
+"""The tutorial of the plugins, run as it is written: each file is written, each command typed, each line of output seen."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import pytest
 from support.paths import CHECKOUT
 from support.ports import free_port
 
-PAGE = CHECKOUT / "docs/plugins.md"
+PAGE = CHECKOUT / "docs/plugins/tutorial.md"
 PLACE = "/src/chainwright"
 PORT = "9993"
 BLOCK = re.compile(
@@ -37,12 +37,6 @@ class Typed:
 
     command: str
     output: str
-
-
-def tutorial() -> str:
-    found = re.search(r"^## In ten minutes\n(.*?)^## ", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    assert found
-    return found[1]
 
 
 def steps(text: str) -> Iterator[Typed]:
@@ -100,7 +94,7 @@ def checkout(tmp_path: Path):
 @pytest.mark.timeout(300)  # a dozen processes, one after the other
 def test_the_tutorial_does_what_it_says(checkout: Path):
     port = str(free_port())
-    typed = list(steps(tutorial().replace(PORT, port)))
+    typed = list(steps(PAGE.read_text().replace(PORT, port)))
     done = subprocess.run(
         ["bash"],
         input=script(typed),

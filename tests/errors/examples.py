@@ -435,6 +435,8 @@ EXAMPLES: list[AgentError] = [
     settings.SettingsRefused((PORT, FILE)),
     plugin.ImportFailed(*WHO, ModuleNotFoundError("No module named 'postfix'")),
     plugin.ImportFailed(*WHO, SystemExit(3)),
+    plugin.VersionRefused(*WHO, "2.0", "1.0", "Update Chainwright, or install an older release of the plugin"),
+    plugin.VersionMalformed(*WHO, "str", "1", "/opt/chainwright_mail.py:7"),
     plugin.RegistrationFailed(*WHO, "register_modules", KeyError()),
     plugin.CommandsFailed(*WHO, TypeError("no\nwhere")),
     plugin.UnknownHook(*WHO, "register_module", "register_modules"),

@@ -50,6 +50,7 @@ def test_a_drop_in_file_contributes_its_module(appliance: ToyAppliance):
         "origin": str(path),
         "state": "on",
         "contributions": ["module stunnel"],
+        "notices": [],
         "problems": [],
     }
     assert record(registry, "stunnel").home == path.parent

@@ -94,7 +94,7 @@ def hook_section(hook: str) -> str:
     kinds = [each for each, hooks in (("Module", MODULE_HOOKS), ("Service", SERVICE_HOOKS)) if hook in hooks]
     method = f"\nA plain method of: {', '.join(f'`{each}`' for each in kinds)}.\n" if kinds else ""
     prose, fence, code = text.partition("\n```python")
-    return f"### `{hook}`\n\n```python\n{signature(hook)}\n```\n\n{prose.rstrip()}\n{method}{fence}{code.rstrip()}\n\n"
+    return f"## `{hook}`\n\n```python\n{signature(hook)}\n```\n\n{prose.rstrip()}\n{method}{fence}{code.rstrip()}\n\n"
 
 
 def hook_reference() -> str:
@@ -117,6 +117,7 @@ def _described(name: str) -> str:
 
 WITHOUT_DOCSTRING = {
     "Action": "A `Command` or a `Signal`.",
+    "CONTRACT": "Version of the plugin contract that this agent keeps, major and minor.",
     "TLS_KEY_TYPES": "What every TLS server takes, in the order in which most prefer them.",
     "hookimpl": "Marks a function as the answer to a hook.",
 }
@@ -126,7 +127,7 @@ WITHOUT_DOCSTRING = {
 
 
 def command_table() -> str:
-    """Return a table of every command with the first sentence of its help; of a family, each of its commands."""
+    """Return a table of every command with the first sentence of its help; of a family, each of its commands as well."""
     program = Program()
     context = click.Context(program, info_name="chainwright", obj=Invocation(root=Path("/nowhere")))
     return "\n| command | |\n|---|---|\n" + "".join(_command_rows(program, context, "")) + "\n"
@@ -136,10 +137,10 @@ def _command_rows(family: click.Group, context: click.Context, prefix: str) -> I
     for name in sorted(family.list_commands(context)):
         command = family.get_command(context, name)
         assert command is not None
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield f"| `{prefix}{name}` | {_cell(command.get_short_help_str(300))} |\n"
         if isinstance(command, click.Group):
             yield from _command_rows(command, context, f"{prefix}{name} ")
-        else:
-            yield f"| `{prefix}{name}` | {_cell(command.get_short_help_str(300))} |\n"
 
 
 # Errors
