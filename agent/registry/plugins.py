@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,13 +112,17 @@ class Registry:
         services: Iterable[str] = (),
         builtin_sources: Iterable[type[Source]] = (),
         deprecated: Mapping[str, Deprecation] = DEPRECATED,
+        given: Sequence[FoundPlugin] = (),
     ) -> Registry:
         """Load the plugins named in `wanted` (None: all) as enabled ones, those in `also` (None: all) without enabling them.
 
         Where these don't register all of `services`, others are loaded until one does, without enabling them either.
+        `given`: plugins in the place of those that are installed under their names, or beside them.
         Never raises for what a plugin does: see `plugins`. Takes about 50 ms, which is `importlib.metadata`'s.
         """
-        loading = _Loading(candidates(layout), builtin_sources, deprecated)
+        names = {each.owner.plugin for each in given}
+        others = [each for each in candidates(layout) if each.owner.plugin not in names]
+        loading = _Loading([*given, *others], builtin_sources, deprecated)
         installed = {each.owner.plugin for each in loading.candidates}
         loading.load(installed if wanted is None else set(wanted), enabled=True)
         loading.load(installed if also is None else set(also), enabled=False)

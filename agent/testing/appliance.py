@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 from agent.contract.endpoint import StartTLS
 from agent.engine.engine import Engine, Result
+from agent.engine.unchanged_settings import Loader, load_settings
 from agent.model.deployment import Deployment, Step
 from agent.model.events import Event, EventKind
 from agent.operations.locked_state import locked_state
@@ -67,6 +68,8 @@ class Appliance:
     """Host name -> addresses, or why it doesn't resolve: what the engine is told by its resolver."""
     asked: list[str] = field(default_factory=list)
     """Names that the resolver was asked for."""
+    loader: Loader = field(default=load_settings, repr=False)
+    """Reads settings and plugins for the engine."""
 
     def __post_init__(self) -> None:
         self.layout = Layout(self.root)
@@ -121,6 +124,7 @@ class Appliance:
             self.layout,
             clock=self.clock,
             runner=self.runner,
+            loader=self.loader,
             listeners=[self.events.append, *listeners],
             who="test",
             resolve=self.resolve,
