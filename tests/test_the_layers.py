@@ -71,7 +71,7 @@ HEAVY = {
     },
     "sqlite_utils": {"agent.store.migrations"},
     "idna": set(),
-    "jinja2": {"agent.rendering.sandbox", "agent.rendering.template_files"},
+    "jinja2": {"agent.rendering.sandbox", "agent.rendering.template_loader"},
     "acme": set(),
     "josepy": set(),
     "requests": set(),

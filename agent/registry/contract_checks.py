@@ -16,6 +16,8 @@ from agent import hookspecs
 from agent.contract.declaration import Declaration
 from agent.contract.file import ChainFile, File
 from agent.contract.module import Module
+from agent.contract.notifier import Notifier
+from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.contract.source import DnsSolver, Source
 from agent.errors.plugin import (
@@ -32,13 +34,22 @@ NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,63}")
 """Of plugins, modules, instances, services and sources: also names of directories."""
 NAME_RULE = 'must be lower-case letters, digits, "_" or "-", at most 64'
 CORE_KEYS = frozenset({"enabled", "plugin"})
-"""Keys of ``[modules.NAME]`` that the loader consumes."""
+"""Keys of ``[modules.NAME]`` and ``[notify.NAME]`` that the loader consumes."""
+PLUGIN_KEYS = frozenset({"enabled"})
+"""The same of ``[plugins.NAME]``."""
+
+TO_THE_TOP = "Move it to the top level of the plugin"
+"""Cure of a ``register_...`` hook in a class."""
+SETTINGS = "settings"
+"""The one contribution that is a class by itself, with the name of its plugin."""
 
 CONTRIBUTIONS: Mapping[str, tuple[str, type[BaseModel]]] = {
     "register_modules": ("module", Module),
     "register_services": ("service", Service),
     "register_sources": ("source", Source),
     "register_dns_solvers": ("DNS solver", DnsSolver),
+    "register_notifiers": ("notifier", Notifier),
+    "register_settings": (SETTINGS, PluginSettings),
 }
 """The hooks that return classes, with the word for them and what they must be."""
 
@@ -117,10 +128,12 @@ def _attributes(thing: object) -> Iterator[tuple[str, Any]]:
 
 
 def check_hooks(owner: Owner, plugin: object) -> None:
-    """Raise the first reason why the hooks of a plugin can't be asked."""
+    """Raise the first reason why the hooks of a plugin, or of the class of its settings, can't be asked."""
     known = hook_arguments()
     for each in implementations(plugin):
         _check_known(owner, each, known)
+        if inspect.isclass(plugin) and each.hook.startswith("register_"):
+            raise HookMisplaced(owner.plugin, owner.origin, each.hook, "a plugin's settings", TO_THE_TOP)
         if each.hook in LIFE and not each.wrapper:
             kind = "Module" if each.hook in MODULE_HOOKS else "Service"
             cure = f"Make it a method of a {kind} class, or wrap the hook: @hookimpl(wrapper=True)"
@@ -136,9 +149,8 @@ def check_declared_hooks(owner: Owner, declaration: type[Declaration]) -> None:
     for each in (*marked, *plain):
         _check_known(owner, each, known)
         if each.hook.startswith("register_"):
-            cure = "Move it to the top level of the plugin"
             kind = "module" if issubclass(declaration, Module) else "service"
-            raise HookMisplaced(owner.plugin, owner.origin, each.hook, f"a {kind}", cure)
+            raise HookMisplaced(owner.plugin, owner.origin, each.hook, f"a {kind}", TO_THE_TOP)
 
 
 def _check_known(owner: Owner, found: Implementation, known: Mapping[str, tuple[str, ...]]) -> None:
@@ -154,7 +166,9 @@ def _check_known(owner: Owner, found: Implementation, known: Mapping[str, tuple[
 
 def classes(owner: Owner, hook: str, returned: object) -> list[type[BaseModel]]:
     """Return the classes in what a plugin's answers to `hook` returned. Raises `NotAContribution`."""
-    _, base = CONTRIBUTIONS[hook]
+    kind, base = CONTRIBUTIONS[hook]
+    if kind == SETTINGS:
+        return [_settings_class(owner, hook, returned)]
     if not isinstance(returned, list | tuple | set | frozenset):
         raise NotAContribution(owner.plugin, owner.origin, hook, type(returned).__name__, base.__name__)
     for each in returned:
@@ -164,10 +178,22 @@ def classes(owner: Owner, hook: str, returned: object) -> list[type[BaseModel]]:
     return list(returned)
 
 
+def _settings_class(owner: Owner, hook: str, returned: object) -> type[BaseModel]:
+    if inspect.isclass(returned) and issubclass(returned, PluginSettings):
+        return returned
+    shown = returned.__name__ if inspect.isclass(returned) else type(returned).__name__
+    raise NotAContribution(owner.plugin, owner.origin, hook, shown, PluginSettings.__name__, several=False)
+
+
 def check_class(owner: Owner, hook: str, each: type[BaseModel]) -> None:
     """Raise `ContributionIncomplete` with everything that a contributed class lacks."""
     kind, _ = CONTRIBUTIONS[hook]
-    reasons = [*_name_reasons(each), *_missing_methods(each)]
+    reasons = [*(() if kind == SETTINGS else _name_reasons(each)), *_missing_methods(each)]
+    if issubclass(each, PluginSettings):
+        check_hooks(owner, each)
+        reasons += _core_keys(each, PLUGIN_KEYS)
+    if issubclass(each, Notifier):
+        reasons += _core_keys(each, CORE_KEYS)
     if issubclass(each, Declaration):
         check_declared_hooks(owner, each)
     if issubclass(each, Module):
@@ -199,8 +225,7 @@ def _module_reasons(module: type[Module]) -> Iterator[str]:
         yield 'it has none of "reload", "reload_command" and "services"'
     if _plain(module, "probes") and not (module.unprobed or _confirms(module)):
         yield 'it has no "probes", and neither "unprobed" nor "confirm" says what shows its chains'
-    for key in sorted(CORE_KEYS & set(module.model_fields)):
-        yield f'its setting "{key}" belongs to the core'
+    yield from _core_keys(module, CORE_KEYS)
     yield from _tuple_reasons(module)
     yield from _file_reasons(module)
 
@@ -219,6 +244,11 @@ def _confirms(module: type[Module]) -> bool:
 def _plain(module: type[Module], method: str) -> bool:
     """Whether a method is not overridden."""
     return getattr(module, method) is getattr(Module, method)
+
+
+def _core_keys(model: type[BaseModel], keys: frozenset[str]) -> Iterator[str]:
+    for key in sorted(keys & set(model.model_fields)):
+        yield f'its setting "{key}" belongs to the core'
 
 
 def _tuple_reasons(module: type[Module]) -> Iterator[str]:

@@ -33,7 +33,9 @@ NOTHING_KNOWN = RequestState(chain=None, bound=None, order=None, root=None)
 class ActingChecks:
     """Checks of what one plugin contributes beside modules. Where `acts` is false nothing leaves this machine."""
 
-    def __init__(self, findings: Findings, watch: HookWatch, box: Appliance, names: Iterable[str], *, acts: bool) -> None:
+    def __init__(
+        self, findings: Findings, watch: HookWatch, box: Appliance, names: Iterable[str], *, acts: bool
+    ) -> None:
         """`names`: those that a source is asked for."""
         self._findings = findings
         self._watch = watch
@@ -78,7 +80,9 @@ class ActingChecks:
 
     def _obtain(self, source: Source) -> None:
         place = place_of_method(source, "obtain")
-        context = FakeSourceContext(self._box.layout.webroot, self._box.clock, root=self._box.root, pause=self._pass_time)
+        context = FakeSourceContext(
+            self._box.layout.webroot, self._box.clock, root=self._box.root, pause=self._pass_time
+        )
         try:
             chain = self._obtained(source, context)
         except AgentError as error:

@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 
 import chainwright
 from agent.cli.exit_codes import BUSY, DEGRADED, DONE, DUE, FAILED, INTERRUPTED, USAGE
-from agent.config.loading import _ModuleHeader, load
+from agent.config.loading import _InstanceHeader, load
 from agent.config.settings import (
     CoreSettings,
     DaneSettings,
@@ -186,8 +186,8 @@ def test_every_key_of_the_core_is_documented_with_type_and_default(
 
 def test_every_key_that_each_module_has_is_documented():
     table = {words(row[0])[0]: row for row in rows(section("docs/settings.md", "## `[modules.NAME]`")) if words(row[0])}
-    assert set(_ModuleHeader.model_fields) == set(CORE_KEYS)
-    fields = {**_ModuleHeader.model_fields, **Module.model_fields}
+    assert set(_InstanceHeader.model_fields) == set(CORE_KEYS)
+    fields = {**_InstanceHeader.model_fields, **Module.model_fields}
     assert {name: row[2] for name, row in table.items()} == {
         name: written(field.default) for name, field in fields.items() if field.default is not PydanticUndefined
     }

@@ -100,7 +100,9 @@ class Faulty(Deployed):
         (self.desk / "ca.pem").write_bytes(toy_ca.pem(intermediate.certificate, root.certificate))
         self.drop_in("tiered")
         self.drop_in("tunnel")
-        self.configure(top='plugins = ["tiered", "tunnel"]\nsources = ["uploaded", "tiered", "local"]')
+        self.configure(
+            top='plugins.tiered.enabled = true\nplugins.tunnel.enabled = true\nsources = ["uploaded", "tiered", "local"]'
+        )
 
     def tables(self) -> str:
         neighbour = table("modules.tunnel", {"port": self.port, "domain": NEIGHBOUR})
