@@ -128,6 +128,17 @@ class UnknownFile(UsageError):
     question = property(_question)
 
 
+class UnknownPlugin(UsageError):
+    """No such plugin is installed."""
+
+    code = "usage.unknown_plugin"
+    cause = "There is no plugin {name:quoted}.{question}"
+    fix = "See all: chainwright plugins"
+    name: str
+    known: Collection[str]
+    question = property(_question)
+
+
 class UnknownTemplate(UsageError):
     """No plugin has such a template."""
 

@@ -50,6 +50,11 @@ def load(candidate: FoundPlugin) -> object:
         raise ImportFailed(candidate.owner.plugin, candidate.owner.origin, error) from error
 
 
+def of_file(path: Path) -> FoundPlugin:
+    """Return the plugin of a file that is not installed: its author tests it."""
+    return FoundPlugin(Owner(path.stem, str(path)), lambda: _execute(path, path.read_bytes()))
+
+
 def _installed() -> list[FoundPlugin]:
     """Return the plugins of distributions. What a distribution is called is read once: that is parsing its metadata."""
     read: dict[int, tuple[str, str]] = {}

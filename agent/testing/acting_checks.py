@@ -8,6 +8,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
+import pluggy
+
+from agent import hookspecs
 from agent.contract.notifier import Notifier, NotifierContext
 from agent.contract.source import DnsSolver, Due, Offer, RequestState, Source
 from agent.engine.delivery_checks import differences_from
@@ -142,21 +145,22 @@ class ActingChecks:
                 context = NotifierContext(host="gw", now=self._box.clock(), stopping=lambda: False)
                 self._call(notifier, "send", event, context)
 
-    def check_observer(self, name: str, observers: Mapping[str, Callable[..., object]]) -> None:
-        """Tell an observer of each kind of event."""
+    def check_observer(self, name: str, observer: object) -> None:
+        """Tell an observer of each kind of event, as the core does."""
+        manager = pluggy.PluginManager("chainwright")
+        manager.add_hookspecs(hookspecs)
+        manager.register(observer, name)
+        if not manager.hook.on_event.get_hookimpls():
+            return
         if not self._acts:
             self._findings.leave_out(f"{name}: what it does with events")
             return
-        for where, tell in observers.items():
-            with self._findings.checking(f"{where}: on_event"):
-                for event in self._events():
-                    self._tell(tell, event)
-
-    def _tell(self, tell: Callable[..., object], event: Event) -> None:
-        try:
-            tell(event=event)
-        except (Exception, SystemExit) as error:
-            self._findings.add(CallFailed("on_event", error, self._findings.files.place_of(error)))
+        with self._findings.checking(f"{name}: on_event"):
+            for event in self._events():
+                try:
+                    manager.hook.on_event(event=event)
+                except (Exception, SystemExit) as error:
+                    self._findings.add(CallFailed("on_event", error, self._findings.files.place_of(error)))
 
     def _events(self) -> list[Event]:
         return [Event(self._box.clock(), kind, "a sample", "check", "", {}) for kind in EventKind]

@@ -18,6 +18,7 @@ from agent.model.deployment import Deployment, Step
 from agent.model.events import Event, EventKind
 from agent.operations.locked_state import locked_state
 from agent.pki.chain import Chain
+from agent.probing.probe import Prober
 from agent.report import read_snapshot, report
 from agent.store import Store
 from agent.system.layout import Layout
@@ -70,6 +71,8 @@ class Appliance:
     """Names that the resolver was asked for."""
     loader: Loader = field(default=load_settings, repr=False)
     """Reads settings and plugins for the engine."""
+    prober: Prober = field(default_factory=Prober, repr=False)
+    """Looks at services for the engine."""
 
     def __post_init__(self) -> None:
         self.layout = Layout(self.root)
@@ -125,6 +128,7 @@ class Appliance:
             clock=self.clock,
             runner=self.runner,
             loader=self.loader,
+            prober=self.prober,
             listeners=[self.events.append, *listeners],
             who="test",
             resolve=self.resolve,

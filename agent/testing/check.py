@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,13 @@ from agent.engine.pass_inputs import read_pass_inputs
 from agent.engine.unchanged_settings import Loaded, Loader
 from agent.errors.plugin_checks import NothingToCheck
 from agent.errors.settings import SettingsRefused
+from agent.errors.usage import UnknownPlugin
+from agent.registry.answers import LIFE
 from agent.registry.contract_checks import Owner, implementations
 from agent.registry.discovery import FoundPlugin
 from agent.registry.plugins import PluginRecord, Registry
 from agent.testing import sample_module
+from agent.testing.acting_checks import NAME, ActingChecks
 from agent.testing.appliance import Appliance
 from agent.testing.deployment_checks import DeploymentChecks
 from agent.testing.findings import CheckReport, Findings
@@ -36,10 +39,11 @@ from agent.testing.plugin_under_test import (
 )
 from agent.testing.runner import CountingRunner
 from agent.testing.sample_ca import SampleCa
-from agent.testing.stand_in import StandIn
+from agent.testing.stand_in import PromptProber, StandIn
 from agent.testing.stand_in_runner import StandInRunner
 
 SAMPLE = FoundPlugin(Owner(sample_module.NAME, sample_module.__file__), lambda: sample_module)
+WITH_SAMPLE: Mapping[str, object] = {sample_module.NAME: {}}
 PLACEHOLDER = ("sleep", "3600")
 """A process that pid files of services name; it is sent nothing."""
 
@@ -56,19 +60,18 @@ def check(
     plugin: Plugin,
     settings: Mapping[str, object] | None = None,
     *,
+    names: Iterable[str] = (NAME,),
     acts: bool = True,
     loaded: Callable[[], Loaded] | None = None,
     templates: Path | None = None,
 ) -> CheckReport:
     """Check a plugin, with `settings` as its table, or with tables. Never raises for what the plugin does.
 
-    `acts`: sources, DNS solvers and notifiers may do what they are for. `loaded`: settings and plugins of an appliance, in the
-    place of `settings`. `templates`: the operator's.
+    `names`: those that a source is asked for. `acts`: sources, DNS solvers and notifiers may do what they are for.
+    `loaded`: settings and plugins of an appliance, in the place of `settings`. `templates`: the operator's.
     """
     name, found = found_plugin(plugin)
     with CheckAppliance.make() as box:
-        if isinstance(plugin, Path):
-            box.install(plugin)
         if templates is not None and templates.is_dir():
             shutil.copytree(templates, box.layout.templates)
         given = [*found, SAMPLE]
@@ -77,11 +80,11 @@ def check(
         findings = Findings(files)
         base = (lambda _layout: loaded()) if loaded else loader_of(given)
         if record is None:
-            findings.left_out.append(f"no plugin is named {name}")
+            findings.add(UnknownPlugin(name, [each.name for each in registry.plugins]))
         elif _loads(findings, record):
             if loaded is None:
-                box.settings(_with_sample(record, settings_for(record, settings or {})))
-            _Checking(box, findings, record, registry, acts=acts).run(base)
+                box.settings(_with_sample(record, registry, settings_for(record, settings or {})))
+            _Checking(box, findings, record, [*names], acts=acts).run(base)
         return findings.report(name)
 
 
@@ -95,10 +98,11 @@ def _loads(findings: Findings, record: PluginRecord) -> bool:
     return record.plugin is not None and not record.errors
 
 
-def _with_sample(record: PluginRecord, settings: Mapping[str, object]) -> dict[str, object]:
-    """Return the settings with a module for a plugin that has none."""
-    modules = settings.get("modules") or {sample_module.NAME: {}}
-    return {**settings, "modules": modules}
+def _with_sample(record: PluginRecord, registry: Registry, settings: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings with a module for a plugin that has none, and wraps or observes others."""
+    asked = [record.plugin, registry.settings.get(record.name)]
+    about_modules = any(each.hook in {*LIFE, "on_event"} for some in asked if some for each in implementations(some))
+    return dict(settings) if settings.get("modules") or not about_modules else {**settings, "modules": WITH_SAMPLE}
 
 
 @dataclass
@@ -108,7 +112,7 @@ class _Checking:
     box: CheckAppliance
     findings: Findings
     record: PluginRecord
-    registry: Registry
+    names: Sequence[str]
     acts: bool
 
     def run(self, base: Loader) -> None:
@@ -116,23 +120,40 @@ class _Checking:
         stand_in = StandIn(self.box.layout, SampleCa(self.box.clock()).chain(["check.lan"]))
         with _placeholder() as pid:
             watch = HookWatch(self.findings, stand_in, pid)
-            loader = CheckLoader(base, watch.policy)
-            settings = self._settings(loader)
+            settings = self._settings(base)
             if settings is not None:
-                runner = StandInRunner(
-                    watch, stand_in, self.findings, lambda declaration: modules_of(settings, declaration)
-                )
-                self.box.loader, self.box.runner = loader, CountingRunner(runner)
-                self._check_modules(stand_in, loader)
+                self._check_acting(settings, ActingChecks(self.findings, watch, self.box, self.names, acts=self.acts))
+                runner = StandInRunner(watch, stand_in, self.findings, lambda asked: modules_of(settings, asked))
+                self.box.runner, self.box.prober = CountingRunner(runner), PromptProber()
+                self._check_modules(stand_in, CheckLoader(base, watch.policy))
         stand_in.close()
 
-    def _settings(self, loader: CheckLoader) -> Settings | None:
+    def _check_acting(self, settings: Settings, checks: ActingChecks) -> None:
+        own = {each.rpartition(" ")[2] for each in self.record.contributions}
+        for name, source in settings.rungs.items():
+            if f"source {name}" in self.record.contributions:
+                checks.check_source(source)
+        for name, solver in settings.dns_solvers.items():
+            checks.check_solver(name, solver)
+        for name, notifier in settings.notifiers.items():
+            if settings.notify[name].plugin in own:
+                checks.check_notifier(name, notifier)
+        observing = [self.record.plugin, settings.plugin_settings.get(self.record.name)]
+        for each in observing:
+            if each is not None:
+                checks.check_observer(self.record.name, each)
+
+    def _settings(self, base: Loader) -> Settings | None:
         """Return the settings; None: they are refused."""
         self.findings.checked.append("its settings")
         try:
-            settings, _ = loader(self.box.layout)
+            settings, _ = base(self.box.layout)
         except SettingsRefused as error:
-            self.findings.add(error)
+            if self.acts:
+                self.findings.add(error)
+            else:
+                reasons = "; ".join(f"[{each.table}] {each.key}: {each.cause}" for each in error.errors)
+                self.findings.leave_out(f"what needs settings, as this appliance has none for it ({reasons})")
             return None
         for entry in settings.entries.values():
             if entry.error:
@@ -140,6 +161,7 @@ class _Checking:
         return settings
 
     def _check_modules(self, stand_in: StandIn, loader: CheckLoader) -> None:
+        self.box.loader = loader
         enabled = read_pass_inputs(self.box.layout, None, loader=loader).enabled
         if not enabled.modules:
             return

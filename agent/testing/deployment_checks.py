@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from agent.contract.module import Module
@@ -15,7 +16,7 @@ from agent.model.need import Need
 from agent.rendering.enabled_modules import EnabledModules
 from agent.testing.appliance import Appliance
 from agent.testing.findings import Findings, place_in, place_of_method
-from agent.testing.plugin_under_test import IMPATIENT, PATIENT, CheckLoader
+from agent.testing.plugin_under_test import CheckLoader
 from agent.testing.sample_ca import SampleCa
 from agent.testing.stand_in import StandIn
 
@@ -49,19 +50,17 @@ class DeploymentChecks:
         """Those that ask for chains."""
 
     def run(self) -> None:
-        """Play all of it. Where the first deployment fails, nothing else can be told."""
+        """Play all of it, up to the first part that goes wrong: what follows would tell the same again."""
         before = {*self._outside()}
         if not self._deployed():
             return
-        self._check_modes()
-        self._renewed()
-        self._refused()
-        self._ignored()
-        for step in STEPS:
-            self._killed(step)
-        self._killed_going_back()
-        self._uploaded()
-        self._taken_out(before)
+        parts: list[Callable[[], None]] = [self._check_modes, self._renewed, self._refused, self._ignored]
+        parts += [partial(self._killed, step) for step in STEPS]
+        parts += [self._killed_going_back, self._uploaded, partial(self._taken_out, before)]
+        for part in parts:
+            if self._findings.faults:
+                return
+            part()
 
     def _deployed(self) -> bool:
         with self._findings.checking("a first deployment"):
@@ -104,10 +103,10 @@ class DeploymentChecks:
 
     def _ignored(self) -> None:
         with self._findings.checking("a service that keeps the old chain"):
-            self._stand_in.ignores, self._loader.patience = True, IMPATIENT
+            self._stand_in.ignores = True
             self._box.clock.advance(days=RENEWAL_DAYS)
             self._box.apply()
-            self._stand_in.ignores, self._loader.patience = False, PATIENT
+            self._stand_in.ignores = False
             self._expect("after its service has kept the old chain", (Outcome.ROLLED_BACK,), self._seen)
             self._go_on("once its service takes the new chain")
 

@@ -74,6 +74,8 @@ class AnswerChecks:
         self._hooks = enabled.hooks
         self._first: list[tuple[str, Callable[[], Rendering], Rendering]] = []
         """What was rendered, and how."""
+        self._changing: set[tuple[str, str]] = set()
+        """Files that were rendered differently."""
 
     def run(self) -> None:
         """Ask all of them, each hook twice."""
@@ -200,7 +202,8 @@ class AnswerChecks:
         after = {file.path: second.texts.get(file.text or "", "") for file in second.files}
         for file in first.files:
             text, other = first.texts.get(file.text or "", ""), after.get(file.path, "")
-            if text != other:
+            if text != other and (name, file.path) not in self._changing:
+                self._changing.add((name, file.path))
                 line, before, now = _first_difference(text, other)
                 place = place or self._place_of(name)
                 self._findings.add(RenderingChanges(file.path, line, before, now, place))
