@@ -28,7 +28,7 @@ from agent.errors.plugin import (
     UnknownHook,
 )
 from agent.pki.key import KeyType
-from agent.registry.answers import LIFE, MODULE_HOOKS, hooks_of
+from agent.registry.life_hooks import LIFE, MODULE_HOOKS, hooks_of
 
 NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,63}")
 """Of plugins, modules, instances, services and sources: also names of directories."""

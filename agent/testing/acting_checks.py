@@ -68,7 +68,7 @@ class ActingChecks:
         """Ask twice; return the answer. None: it can't be used."""
         place = place_of_method(source, hook)
         try:
-            with self._watch.asking(hook, place):
+            with self._watch.asking(hook, lambda: place):
                 first, second = call(), call()
         except (Exception, SystemExit) as error:
             self._findings.add(CallFailed(hook, error, self._findings.files.place_of(error) or place))
@@ -135,7 +135,7 @@ class ActingChecks:
         wanted = []
         with self._findings.checking(f"notifier {name}: wants"):
             place = place_of_method(notifier, "wants")
-            with self._watch.asking("wants", place):
+            with self._watch.asking("wants", lambda: place):
                 wanted = [event for event in self._events() if self._call(notifier, "wants", event)]
         if not self._acts:
             self._findings.leave_out(f"{name}: its messages, as nothing may be sent")

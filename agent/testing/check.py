@@ -15,9 +15,9 @@ from agent.engine.unchanged_settings import Loaded, Loader
 from agent.errors.plugin_checks import NothingToCheck
 from agent.errors.settings import SettingsRefused
 from agent.errors.usage import UnknownPlugin
-from agent.registry.answers import LIFE
 from agent.registry.contract_checks import Owner, implementations
 from agent.registry.discovery import FoundPlugin
+from agent.registry.life_hooks import LIFE
 from agent.registry.plugins import PluginRecord, Registry
 from agent.testing import sample_module
 from agent.testing.acting_checks import NAME, ActingChecks

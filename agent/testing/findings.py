@@ -12,7 +12,8 @@ from typing import Any
 from agent.errors import AgentError
 from agent.errors.problem import Problem
 from agent.errors.wording import indented
-from agent.testing.plugin_files import PluginFiles
+from agent.registry.places import place_of_code
+from agent.testing.plugin_files import OURS, PluginFiles
 
 PLACE = re.compile(r'File "([^"]+)", line (\d+)|\((/[^()]+:\d+)\)')
 """Line of a traceback, or what an error has in parentheses."""
@@ -128,9 +129,11 @@ class Findings:
 
 
 def place_of_method(declared: object, name: str) -> str:
-    """Return `FILE:LINE` of a method as the class of `declared` has it; empty: it isn't one of Python's."""
-    code = getattr(getattr(type(declared), name, None), "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code else ""
+    """Return `FILE:LINE` of a method; of the class where it is the core's, which answers by the class's attributes."""
+    kind = type(declared)
+    method = getattr(kind, name, None)
+    inherited = getattr(method, "__module__", "").split(".")[0] in OURS
+    return place_of_code(kind if method is None or inherited else method)
 
 
 def place_in(problem: Problem | None) -> str:

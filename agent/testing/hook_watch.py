@@ -15,7 +15,7 @@ from agent.contract.declaration import Declaration
 from agent.contract.endpoint import Endpoint
 from agent.contract.markers import hookimpl
 from agent.errors.plugin_checks import HookActs, HookSlow, PathOutside
-from agent.registry.answers import LIFE
+from agent.registry.life_hooks import LIFE
 from agent.system.command import Action, Command, Signal
 from agent.testing.findings import Findings, place_of_method
 from agent.testing.io_watch import Done, io_watch
@@ -48,7 +48,7 @@ class HookWatch:
         self.policy = _Policy(self)
 
     @contextmanager
-    def asking(self, hook: str, place: str) -> Iterator[None]:
+    def asking(self, hook: str, place: Callable[[], str]) -> Iterator[None]:
         """Watch a hook of the plugin while it is asked."""
 
         def note(done: Done) -> None:
@@ -59,7 +59,7 @@ class HookWatch:
             yield
         took = time.thread_time() - started
         if took > MOST_SECONDS:
-            self._findings.add(HookSlow(hook, round(took, 1), place))
+            self._findings.add(HookSlow(hook, round(took, 1), place()))
 
     def answered(self, asked: Asked, answer: object) -> object:
         """Take an answer; return what the core is to get."""
@@ -113,7 +113,7 @@ class _Policy:
 def _watching(hook: str, watch: HookWatch) -> Callable[..., Generator[None, object, object]]:
     @hookimpl(wrapper=True, tryfirst=True, specname=hook)
     def watched(asked: Declaration) -> Generator[None, object, object]:
-        with watch.asking(hook, place_of_method(asked, hook)):
+        with watch.asking(hook, lambda: place_of_method(asked, hook)):
             answer = yield
         return watch.answered(Asked(hook, asked), answer)
 

@@ -53,10 +53,13 @@ def found_plugin(plugin: Plugin) -> tuple[str, list[FoundPlugin]]:
         return plugin.owner.plugin, [plugin]
     if isinstance(plugin, ModuleType):
         name = plugin.__name__.rpartition(".")[2]
-        return name, [FoundPlugin(Owner(name, str(plugin.__file__)), lambda: plugin)]
+        return name, [
+            FoundPlugin(Owner(name, str(plugin.__file__)), lambda: plugin, homes=lambda: [Path(str(plugin.__file__))])
+        ]
     if inspect.isclass(plugin):
         name = str(getattr(plugin, "name", "")) or plugin.__name__.lower()
-        return name, [FoundPlugin(Owner(name, inspect.getfile(plugin)), lambda: _module_of(plugin))]
+        file = inspect.getfile(plugin)
+        return name, [FoundPlugin(Owner(name, file), lambda: _module_of(plugin), homes=lambda: [Path(file)])]
     if isinstance(plugin, Path):
         return plugin.stem, [of_file(plugin)]
     return str(plugin), []

@@ -80,7 +80,13 @@ GOOD: dict[str, tuple[Path | str, Mapping[str, object]]] = {
     "mx": (THIRD_PARTY / "mx.py", {"domain": "mx.lan"}),
     "slow": (THIRD_PARTY / "slow.py", {"failures": 0}),
     "files": ("files", {"chains": [{"names": ["a.lan"], "directory": "/etc/ssl/a"}], "command": ["true"]}),
-    "ikev2": ("ikev2", {"domain": "vpn.example.com"}),
+    "ikev2": (
+        "ikev2",
+        {
+            "domain": "vpn.example.com",
+            "connections": [{"name": "r", "pools": ["10.88.0.0/24"], "local_ts": ["10.77.0.0/16"]}],
+        },
+    ),
     "mail": ("mail", {"hostname": "mail.example.com", "domains": ["mail.example.org"]}),
     "reverse_proxy": ("reverse_proxy", {"sites": [{"domains": ["a.example.com"], "upstream": "http://192.0.2.5:80"}]}),
     "sstp": ("sstp", {"domain": "vpn.example.com"}),
@@ -247,19 +253,14 @@ FAULTY: dict[str, tuple[str, list[str]]] = {
         'prepare = ("chmod", "644", "{dir}/default.pem")',
         [
             (
-                'def prepare_command(self, context: Context) -> Iterable[Command]: -> The file "default.pem" was declared with the '
+                'class Box(Module): -> The file "default.pem" was declared with the '
                 "mode 0600, and has 0644 after the deployment."
             )
         ],
     ),
     "something is left": (
         'prepare = ("touch", "{dir}/../../../../../../left")',
-        [
-            (
-                "def prepare_command(self, context: Context) -> Iterable[Command]: -> left is still there after the module was taken "
-                "out."
-            )
-        ],
+        [("class Box(Module): -> left is still there after the module was taken out.")],
     ),
 }
 
