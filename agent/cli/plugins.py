@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import click
 
+from agent.cli.check_plugin import check
 from agent.cli.commands import CommandGroup, Invocation, json_option
-from agent.cli.exit_codes import DEGRADED, DONE, FAILED
+from agent.cli.exit_codes import DEGRADED, DONE
+from agent.cli.new_plugin import new
 from agent.cli.output import columns, print_json, width
+from agent.cli.show_plugin import show
 from agent.cli.words import place_in
 
 COLOURS = {"on": "green", "off": "bright_black", "broken": "red"}
@@ -34,6 +37,9 @@ def plugins(context: click.Context) -> int:
     return DONE if context.invoked_subcommand else _list(context.obj)
 
 
+plugins.add_command(check)
+plugins.add_command(new)
+plugins.add_command(show)
 plugins.params.append(json_option())
 
 
@@ -64,31 +70,3 @@ def _list(invocation: Invocation) -> int:
             for notice in each.notices:
                 click.echo(f"{each.name}: {notice}")
     return DEGRADED if any(each.enabled and each.errors for each in found) else DONE
-
-
-@plugins.command(
-    "check",
-    example="""
-$ chainwright plugins check tunnel
-/etc/chainwright/plugins/tunnel.py:17: render_files opens /etc/hostname: a hook declares, and does no input or output.
-    Return a Command, a file or an Endpoint, which the core runs, writes or looks at, then: chainwright plugins check NAME
-The plugin "tunnel" has 1 fault; 25 checks.
-""",
-)
-@click.argument("name")
-@click.pass_obj
-def check(invocation: Invocation, name: str) -> int:
-    """Check a plugin: ask it everything, and play a life with it in a throw-away appliance.
-
-    It has the settings that this appliance has for it. Nothing of this appliance is changed, and no service of this machine is
-    reloaded or connected to; the plugin's own tests of its files are run. Exits with 1 when something is wrong.
-    """
-    from agent.testing.installed import check_installed
-
-    report = check_installed(invocation.layout, name)
-    if invocation.as_json:
-        print_json(report.to_json())
-    else:
-        for line in report.lines():
-            click.echo(line)
-    return DONE if report.ok else FAILED
