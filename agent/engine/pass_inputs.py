@@ -84,7 +84,7 @@ class LastHooks:
         """Return the hooks of what was loaded."""
         if self._made is None or self._made[0] is not loaded:
             settings, registry = loaded
-            self._made = loaded, Hooks(settings.modules, registry.enabled_plugins)
+            self._made = loaded, Hooks(settings.modules, registry.enabled_plugins, settings.services)
         return self._made[1]
 
 
@@ -214,7 +214,7 @@ def state_of(
 
 def _needs(inputs: PassInputs, store: Store, name: str) -> tuple[list[Need], Problem | None]:
     try:
-        return inputs.hooks.needs(name, inputs.enabled.host), inputs.problems.get(name)
+        return inputs.hooks.declare_needs(inputs.enabled.modules[name], inputs.enabled.host), inputs.problems.get(name)
     except AgentError as error:
         return store.modules.needs(name), error.problem
 

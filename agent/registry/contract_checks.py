@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from agent import hookspecs
+from agent.contract.declaration import Declaration
 from agent.contract.file import ChainFile, File
 from agent.contract.module import Module
 from agent.contract.service import Service
@@ -20,35 +21,18 @@ from agent.contract.source import DnsSolver, Source
 from agent.errors.plugin import (
     ContributionIncomplete,
     HookMisplaced,
-    HookUndecorated,
     NotAContribution,
     UnknownArgument,
     UnknownHook,
 )
 from agent.pki.key import KeyType
+from agent.registry.answers import LIFE, MODULE_HOOKS, hooks_of
 
 NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,63}")
 """Of plugins, modules, instances, services and sources: also names of directories."""
 NAME_RULE = 'must be lower-case letters, digits, "_" or "-", at most 64'
 CORE_KEYS = frozenset({"enabled", "plugin"})
 """Keys of ``[modules.NAME]`` that the loader consumes."""
-
-METHODS: Mapping[str, str] = {
-    "declare_needs": "needs",
-    "names_to_resolve": "resolves",
-    "receive_chains": "receive",
-    "render_files": "render",
-    "prepare_command": "prepare_with",
-    "check_command": "check_with",
-    "reload_command": "reload_with",
-    "confirm_command": "confirm_with",
-    "probes": "endpoints",
-    "observe_command": "observe_with",
-    "mend_command": "mend_with",
-    "inspect_command": "inspect_with",
-    "consequences_of": "consequences",
-}
-"""The hooks of a module's life, with the plain method that a plugin overrides."""
 
 CONTRIBUTIONS: Mapping[str, tuple[str, type[BaseModel]]] = {
     "register_modules": ("module", Module),
@@ -95,7 +79,7 @@ def implementations(thing: object) -> Iterator[Implementation]:
         function = static.__func__ if isinstance(static, staticmethod | classmethod) else static
         options = getattr(function, "chainwright_impl", None) if inspect.isfunction(function) else None
         if options:
-            arguments = tuple(inspect.signature(function).parameters)
+            arguments = arguments_of(function)
             bound = inspect.isclass(thing) and not isinstance(static, staticmethod)
             yield Implementation(
                 attribute,
@@ -104,6 +88,20 @@ def implementations(thing: object) -> Iterator[Implementation]:
                 bool(options["wrapper"] or options["hookwrapper"]),
                 bool(options["optionalhook"]),
             )
+
+
+def arguments_of(function: Callable[..., object]) -> tuple[str, ...]:
+    """Return the names of the arguments that a function is given by name."""
+    found = inspect.signature(function).parameters.values()
+    return tuple(each.name for each in found if each.kind is each.POSITIONAL_OR_KEYWORD)
+
+
+def answers(declaration: type, hooks: Iterable[str]) -> Iterator[Implementation]:
+    """Yield the methods of a class that answer the hooks of their names."""
+    for hook in hooks:
+        function = getattr(declaration, hook)
+        if inspect.isfunction(function):
+            yield Implementation(hook, hook, arguments_of(function)[1:], wrapper=False, optional=False)
 
 
 def _attributes(thing: object) -> Iterator[tuple[str, Any]]:
@@ -123,23 +121,24 @@ def check_hooks(owner: Owner, plugin: object) -> None:
     known = hook_arguments()
     for each in implementations(plugin):
         _check_known(owner, each, known)
-        if each.hook in METHODS and not each.wrapper:
-            cure = f'Override "{METHODS[each.hook]}" in a Module class, or wrap the hook: @hookimpl(wrapper=True)'
+        if each.hook in LIFE and not each.wrapper:
+            kind = "Module" if each.hook in MODULE_HOOKS else "Service"
+            cure = f"Make it a method of a {kind} class, or wrap the hook: @hookimpl(wrapper=True)"
             raise HookMisplaced(owner.plugin, owner.origin, each.hook, "a plugin as a whole", cure)
 
 
-def check_module_hooks(owner: Owner, module: type[Module]) -> None:
-    """Raise the first reason why the hooks of a module's instances can't be asked."""
+def check_declared_hooks(owner: Owner, declaration: type[Declaration]) -> None:
+    """Raise the first reason why the hooks of a module's or service's instances can't be asked."""
     known = hook_arguments()
-    for each in implementations(module):
+    marked = list(implementations(declaration))
+    named = {each.attribute for each in marked}
+    plain = [each for each in answers(declaration, hooks_of(declaration)) if each.attribute not in named]
+    for each in (*marked, *plain):
         _check_known(owner, each, known)
         if each.hook.startswith("register_"):
             cure = "Move it to the top level of the plugin"
-            raise HookMisplaced(owner.plugin, owner.origin, each.hook, "a module", cure)
-    marked = {each.hook for each in implementations(module)}
-    for hook, method in METHODS.items():
-        if hook not in marked:
-            raise HookUndecorated(owner.plugin, owner.origin, module.__name__, hook, method)
+            kind = "module" if issubclass(declaration, Module) else "service"
+            raise HookMisplaced(owner.plugin, owner.origin, each.hook, f"a {kind}", cure)
 
 
 def _check_known(owner: Owner, found: Implementation, known: Mapping[str, tuple[str, ...]]) -> None:
@@ -169,11 +168,12 @@ def check_class(owner: Owner, hook: str, each: type[BaseModel]) -> None:
     """Raise `ContributionIncomplete` with everything that a contributed class lacks."""
     kind, _ = CONTRIBUTIONS[hook]
     reasons = [*_name_reasons(each), *_missing_methods(each)]
+    if issubclass(each, Declaration):
+        check_declared_hooks(owner, each)
     if issubclass(each, Module):
-        check_module_hooks(owner, each)
         reasons += _module_reasons(each)
-    if issubclass(each, Service) and each.reload_with is Service.reload_with:
-        reasons.append('it has no "reload_with"')
+    if issubclass(each, Service) and each.reload_command is Service.reload_command:
+        reasons.append('it has no "reload_command"')
     if reasons:
         raise ContributionIncomplete(owner.plugin, owner.origin, kind, each.__name__, reasons)
 
@@ -193,12 +193,12 @@ def _missing_methods(each: type) -> Iterator[str]:
 def _module_reasons(module: type[Module]) -> Iterator[str]:
     if not (module.title or module.__doc__):
         yield "it has neither a docstring nor a title"
-    if _plain(module, "needs"):
-        yield 'it has no "needs"'
-    if not module.services and not module.reload and _plain(module, "reload_with"):
-        yield 'it has none of "reload", "reload_with" and "services"'
-    if _plain(module, "endpoints") and not (module.unprobed or _confirms(module)):
-        yield 'it has no "endpoints", and neither "unprobed" nor "confirm" says what shows its chains'
+    if _plain(module, "declare_needs"):
+        yield 'it has no "declare_needs"'
+    if not module.services and not module.reload and _plain(module, "reload_command"):
+        yield 'it has none of "reload", "reload_command" and "services"'
+    if _plain(module, "probes") and not (module.unprobed or _confirms(module)):
+        yield 'it has no "probes", and neither "unprobed" nor "confirm" says what shows its chains'
     for key in sorted(CORE_KEYS & set(module.model_fields)):
         yield f'its setting "{key}" belongs to the core'
     yield from _tuple_reasons(module)
@@ -208,18 +208,17 @@ def _module_reasons(module: type[Module]) -> Iterator[str]:
 def shows_without_endpoint(module: Module, services: Iterable[object]) -> bool:
     """Whether something else than an endpoint shows what a module's service runs, or the plugin says that nothing can."""
     kinds = [each for each in services if isinstance(each, Service)]
-    by_service = any(each.reload_proves or type(each).confirm_with is not Service.confirm_with for each in kinds)
+    by_service = any(each.reload_proves or type(each).confirm_command is not Service.confirm_command for each in kinds)
     return bool(module.unprobed) or _confirms(type(module)) or by_service
 
 
 def _confirms(module: type[Module]) -> bool:
-    return bool(module.confirm) or not _plain(module, "confirm_with")
+    return bool(module.confirm) or not _plain(module, "confirm_command")
 
 
 def _plain(module: type[Module], method: str) -> bool:
-    """Whether neither a method nor the hook that calls it is overridden."""
-    hook = next(hook for hook, name in METHODS.items() if name == method)
-    return all(getattr(module, each) is getattr(Module, each) for each in (method, hook))
+    """Whether a method is not overridden."""
+    return getattr(module, method) is getattr(Module, method)
 
 
 def _tuple_reasons(module: type[Module]) -> Iterator[str]:

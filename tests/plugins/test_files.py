@@ -140,9 +140,9 @@ def test_a_test_that_is_given_the_generation_runs_before_the_switch_and_any_othe
 
 def test_a_unit_is_reloaded_or_restarted_and_asked_whether_it_runs():
     module = files(unit="radiusd@main", unit_action="restart")
-    assert str(module.reload_with(None)) == "systemctl restart radiusd@main"  # type: ignore[arg-type]
-    assert str(module.running_with(None)) == "systemctl is-active --quiet radiusd@main"  # type: ignore[arg-type]
-    assert files().reload_with(None) is None  # type: ignore[arg-type]
+    assert str(module.reload_command(None)) == "systemctl restart radiusd@main"  # type: ignore[arg-type]
+    assert str(module.running(None)) == "systemctl is-active --quiet radiusd@main"  # type: ignore[arg-type]
+    assert files().reload_command(None) is None  # type: ignore[arg-type]
     (told,) = module.consequences(Change("chain", "", ("a",)), "")
     assert (told.sentence, told.severity) == (
         "radiusd@main is restarted when the new chain is taken; its sessions drop.",

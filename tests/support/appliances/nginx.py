@@ -37,7 +37,7 @@ class NginxAppliance(StagedAppliance):
 
     def check(self, entry: ServiceContext) -> str:
         """Run the service's test; return its output if it failed, else nothing."""
-        result = self.runner.run(self.service.check_with(entry))
+        result = self.runner.run(self.service.check_command(entry))
         return "" if result.ok else result.output or "failed"
 
     def start(self, *contexts: Context) -> ServiceContext:
@@ -45,7 +45,7 @@ class NginxAppliance(StagedAppliance):
         entry = self.entry(*contexts)
         assert not self.check(entry)
         switch(entry.places.state, entry.directory)
-        result = self.runner.run(self.service.start_with(entry))
+        result = self.runner.run(self.service.start_command(entry))
         assert result.ok, result.output
         self.wait_for_generation(contexts[-1])
         return entry
@@ -62,7 +62,7 @@ class NginxAppliance(StagedAppliance):
         entry = self.entry(context)
         assert not self.check(entry)
         switch(entry.places.state, entry.directory)
-        action = self.service.reload_with(entry)
+        action = self.service.reload_command(entry)
         assert isinstance(action, Signal)
         assert self.runner.run(action).ok
         self.wait_for_generation(context)
