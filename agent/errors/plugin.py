@@ -99,6 +99,7 @@ class UnknownHook(LoadError):
     fix = f"Correct its name in the plugin, then: {LIST}"
     hook: str
     close: str | None
+    place: str = ""
 
     @property
     def hint(self) -> str:
@@ -115,6 +116,7 @@ class UnknownArgument(LoadError):
     hook: str
     argument: str
     allowed: Sequence[str]
+    place: str = ""
 
 
 class HookMisplaced(LoadError):
@@ -126,6 +128,27 @@ class HookMisplaced(LoadError):
     hook: str
     thing: str
     cure: str
+    place: str = ""
+
+
+class HookUnmarked(LoadError):
+    """A function is called like a hook, and isn't marked: it would never be asked."""
+
+    code = "plugin.hook_unmarked"
+    cause = "The function {hook} is called like a hook and has no @hookimpl, so it would never be asked."
+    fix = f"Write @hookimpl above it, or give it another name, then: {LIST}"
+    hook: str
+    place: str = ""
+
+
+class HookAsync(LoadError):
+    """A hook is answered by a coroutine."""
+
+    code = "plugin.hook_async"
+    cause = "The answer to the hook {hook} is async, and must be there at once."
+    fix = f"Make it a plain function, then: {LIST}"
+    hook: str
+    place: str = ""
 
 
 class NotAContribution(LoadError):
@@ -138,15 +161,16 @@ class NotAContribution(LoadError):
     expected: str
 
 
-class ContributionIncomplete(LoadError):
-    """A contributed class lacks what the core needs of it."""
+class ContributionRefused(LoadError):
+    """A contributed class lacks what the core needs of it, or has something that the core can't use."""
 
-    code = "plugin.incomplete"
-    cause = "The {kind} {owner} is incomplete: {reasons:semicolons}."
-    fix = f"Complete it, then: {LIST}"
+    code = "plugin.contribution_refused"
+    cause = "The {kind} {owner} can't be used: {reasons:semicolons sentence}"
+    fix = f"Correct it, then: {LIST}"
     kind: str
     owner: str
     reasons: Sequence[str]
+    place: str = ""
 
 
 class DuplicateName(LoadError):

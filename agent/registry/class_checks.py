@@ -17,34 +17,49 @@ CLOSE = 0.8
 """How alike a name has to be for one that is misspelt."""
 
 
-def mistakes(kind: type[BaseModel], base: type[BaseModel], hooks: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    """Yield what is wrong with each attribute that `kind` adds to the contract's class `base`; `hooks`: their arguments."""
+def mistakes(
+    kind: type[BaseModel], base: type[BaseModel], hooks: Mapping[str, tuple[str, ...]], reserved: Collection[str] = ()
+) -> Iterator[str]:
+    """Yield what is wrong with each attribute that `kind` adds to the contract's class `base`.
+
+    `hooks`: their arguments; `reserved`: keys of the table that no setting may have.
+    """
     own = _own_attributes(kind)
     for name, (owner, value) in sorted(own.items()):
         if name in inspect.get_annotations(owner) and name in getattr(owner, "model_fields", {}):
-            reason = _of_field(base, name)
+            reason = _of_field(base, name, reserved)
         elif hasattr(base, name):
             reason = _of_value(base, name, value) or _of_method(base, name, value, hooks.get(name))
         else:
             reason = _misspelt(base, name, own)
         if reason:
-            line = line_of_attribute(owner, name)
-            yield f"line {line}: {reason}" if line else reason
+            yield at_line(owner, name, reason)
+
+
+def at_line(kind: type, name: str, reason: str) -> str:
+    """Return a reason with the line in which a class says something of `name`, or the class that it is derived from."""
+    lines = (line_of_attribute(each, name) for each in kind.__mro__ if _is_plugin_s(each))
+    line = next(filter(None, lines), 0)
+    return f"line {line}: {reason}" if line else reason
+
+
+def _is_plugin_s(kind: type) -> bool:
+    return issubclass(kind, BaseModel) and not kind.__module__.startswith(("agent.", "pydantic."))
 
 
 def _own_attributes(kind: type[BaseModel]) -> dict[str, tuple[type, Any]]:
     """Return the public attributes and fields of a class that aren't the contract's, each with the class that has it."""
     found: dict[str, tuple[type, Any]] = {}
     for each in reversed(kind.__mro__):
-        if issubclass(each, BaseModel) and not each.__module__.startswith(("agent.", "pydantic.")):
+        if _is_plugin_s(each):
             values = dict.fromkeys(inspect.get_annotations(each)) | vars(each)
             found |= {name: (each, value) for name, value in values.items() if not name.startswith("_")}
     return {name: found for name, found in found.items() if not hasattr(BaseModel, name)}
 
 
-def _of_field(base: type[BaseModel], name: str) -> str:
+def _of_field(base: type[BaseModel], name: str, reserved: Collection[str]) -> str:
     """Say that a setting has a name of the core's."""
-    if name in base.model_fields:
+    if name in base.model_fields or name in reserved:
         return f'its setting "{name}" belongs to the core'
     return f'its setting "{name}" hides {base.__name__}.{name}' if hasattr(base, name) else ""
 
