@@ -1,7 +1,7 @@
 """Hook specifications: everything that a plugin can do.
 
 A plugin is a Python module named in the entry-point group ``chainwright``, or a root-owned file in
-``/etc/chainwright/plugins/``. Installed is not enabled: ``[modules.NAME]`` enables a module, ``plugins = ["NAME"]`` a plugin that
+``/etc/chainwright/plugins/``. Installed is not enabled: ``[modules.NAME]`` enables a module, ``[plugins.NAME]`` a plugin that
 has none. Hooks are only ever extended by new parameters; an implementation may take fewer. The first hooks are asked of every
 plugin when it is loaded. Those of a life are asked of one module or service at a time, in the order of this file: `Module` and
 `Service` have a plain method of the same name for each, which a plugin overrides without any mark. Another plugin, a policy, can
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from agent.contract.endpoint import Endpoint
     from agent.contract.file import ChainFile, Template, Text
     from agent.contract.module import Module
+    from agent.contract.notifier import Notifier
+    from agent.contract.plugin_settings import PluginSettings
     from agent.contract.service import Service
     from agent.contract.source import DnsSolver, Source
     from agent.model.events import Event
@@ -90,6 +92,36 @@ def register_dns_solvers() -> Iterable[type[DnsSolver]]:  # type: ignore[empty-b
     @hookimpl
     def register_dns_solvers() -> list[type[DnsSolver]]:
         return [Script]
+    ```
+    """
+
+
+@hookspec
+def register_notifiers() -> Iterable[type[Notifier]]:  # type: ignore[empty-body]
+    """Return classes that tell somebody else of events; one is used when ``[notify.NAME]`` configures it.
+
+    When it raises: the plugin is disabled.
+
+    ```python
+    @hookimpl
+    def register_notifiers() -> list[type[Notifier]]:
+        return [Webhook]
+    ```
+    """
+
+
+@hookspec
+def register_settings() -> type[PluginSettings]:  # type: ignore[empty-body]
+    """Return the class of the table ``[plugins.NAME]``, for a plugin with settings that are no module's.
+
+    Its instance is asked for the hooks that its methods answer, as `on_event`, and wrappers of a policy.
+
+    When it raises: the plugin is disabled.
+
+    ```python
+    @hookimpl
+    def register_settings() -> type[PluginSettings]:
+        return Settings
     ```
     """
 

@@ -14,7 +14,9 @@ def main(modules: int) -> None:
     with tempfile.TemporaryDirectory(prefix="chainwright-bench-") as directory:
         made = Appliance(Path(directory) / "a")
         made.toy(1)
-        made.settings('plugins = ["toy"]', 'sources = ["uploaded", "local"]', *map(TABLE.format, range(modules)))
+        made.settings(
+            "plugins.toy.enabled = true", 'sources = ["uploaded", "local"]', *map(TABLE.format, range(modules))
+        )
         boot = process(*made.command("boot", "--timeout", "3600"))
         state = made.root / "var/lib/chainwright/modules"
         for what, pattern in (

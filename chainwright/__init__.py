@@ -18,7 +18,9 @@ _NAMES = {
     "contract.file": "ChainFile Template Text",
     "contract.markers": "hookimpl",
     "contract.module": "Module TLS_KEY_TYPES",
+    "contract.notifier": "Notifier NotifierContext",
     "contract.observation": "differs_line finding_line state_line",
+    "contract.plugin_settings": "PluginSettings",
     "contract.service": "Service",
     "contract.slots": "slot_of slots_by_key_type told_apart",
     "contract.source": "DnsSolver Due Offer OrderContext RequestState Source SourceContext",
@@ -35,6 +37,7 @@ _NAMES = {
     "pki.chain": "Chain KeyType Purpose",
     "pki.encoding": "Format Part",
     "pki.revocation": "RevocationReason",
+    "probing.plain_stream": "PlainStream",
     "probing.probe": "TLSProbe",
     "system.command": "Action Command Signal",
     "system.http_exchange": "HttpAnswer http_get",
@@ -86,9 +89,12 @@ if TYPE_CHECKING:
     from agent.contract.markers import hookimpl as hookimpl
     from agent.contract.module import TLS_KEY_TYPES as TLS_KEY_TYPES
     from agent.contract.module import Module as Module
+    from agent.contract.notifier import Notifier as Notifier
+    from agent.contract.notifier import NotifierContext as NotifierContext
     from agent.contract.observation import differs_line as differs_line
     from agent.contract.observation import finding_line as finding_line
     from agent.contract.observation import state_line as state_line
+    from agent.contract.plugin_settings import PluginSettings as PluginSettings
     from agent.contract.service import Service as Service
     from agent.contract.slots import slot_of as slot_of
     from agent.contract.slots import slots_by_key_type as slots_by_key_type
@@ -125,6 +131,7 @@ if TYPE_CHECKING:
     from agent.pki.encoding import Format as Format
     from agent.pki.encoding import Part as Part
     from agent.pki.revocation import RevocationReason as RevocationReason
+    from agent.probing.plain_stream import PlainStream as PlainStream
     from agent.probing.probe import TLSProbe as TLSProbe
     from agent.system.command import Action as Action
     from agent.system.command import Command as Command

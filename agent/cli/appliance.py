@@ -107,7 +107,7 @@ class CommandLineAppliance:
 def plugin_commands(invocation: Invocation) -> list[PluginCommands]:
     """Return the commands of the plugins that the settings name; none while the settings can't be read."""
     from agent.config.files import read_settings
-    from agent.config.loading import wanted
+    from agent.config.wanted_plugins import wanted
     from agent.registry.plugins import Registry
     from agent.sources import BUILT_IN
 

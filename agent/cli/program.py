@@ -49,6 +49,7 @@ COMMANDS = {
     "run": "agent.cli.processes",
     "show": "agent.cli.show",
     "status": "agent.cli.status",
+    "templates": "agent.cli.templates",
     "unpin": "agent.cli.pins",
     "upload": "agent.cli.upload",
     "uploads": "agent.cli.upload",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, StrictBool, StrictStr, ValidationError
@@ -11,24 +10,32 @@ from pydantic import BaseModel, StrictBool, StrictStr, ValidationError
 from agent.config.files import SettingsFile, SettingsKey, Tree, read_settings
 from agent.config.problems import INSTANCE_TABLES, OWN_TABLES, problem, source_key, translate, unknown
 from agent.config.secret_keys import Secrets
-from agent.config.settings import CoreSettings, ModuleEntry, Settings
+from agent.config.settings import CoreSettings, ModuleEntry, NotifierEntry, PluginEntry, Settings
+from agent.config.wanted_plugins import tables_of, texts, wanted
 from agent.contract.module import Module
+from agent.contract.notifier import Notifier
+from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.contract.source import Source
 from agent.errors.plugin import ModuleMissing, ModuleRaised, PluginError
 from agent.errors.settings import SettingsProblem, SettingsRefused
 from agent.errors.wording import reason_of
-from agent.registry.contract_checks import CORE_KEYS, NAME, NAME_RULE
+from agent.registry.contract_checks import CORE_KEYS, NAME, NAME_RULE, PLUGIN_KEYS
 from agent.registry.plugins import Registry
 from agent.system.layout import Layout
 
 M = TypeVar("M", bound=BaseModel)
 
 
-class _ModuleHeader(BaseModel):
-    """Keys of the core in ``[modules.NAME]``."""
+class _PluginHeader(BaseModel):
+    """Keys of the core in ``[plugins.NAME]``."""
 
     enabled: StrictBool = True
+
+
+class _InstanceHeader(_PluginHeader):
+    """Keys of the core in ``[modules.NAME]`` and ``[notify.NAME]``."""
+
     plugin: StrictStr | None = None
 
 
@@ -38,17 +45,6 @@ class _Crashed(Exception):
     def __init__(self, error: BaseException) -> None:
         self.error = error
         super().__init__(reason_of(error))
-
-
-@dataclass(frozen=True, slots=True)
-class WantedPlugins:
-    """Plugins that the settings name."""
-
-    enabled: frozenset[str]
-    disabled: frozenset[str]
-    """Loaded so that titles and services are known, but not enabled."""
-    services: frozenset[str] = frozenset()
-    """Services that have a table: whatever registers them is loaded, also where no module of it is left."""
 
 
 def load(
@@ -72,22 +68,6 @@ def load_all(layout: Layout, builtin_sources: Iterable[type[Source]]) -> Registr
     return Registry.load(layout, names.enabled, also=None, builtin_sources=builtin_sources)
 
 
-def wanted(tree: Tree) -> WantedPlugins:
-    """Return the plugins to load; never raises, whatever the files hold."""
-    on: set[str] = set()
-    off: set[str] = set()
-    for name, table in _tables(tree, "modules").items():
-        plugin = table.get("plugin", name) if isinstance(table, dict) else name
-        enabled = not (isinstance(table, dict) and table.get("enabled") is False)
-        (on if enabled else off).add(str(plugin))
-    for key in ("plugins", "sources"):
-        on.update(_texts(tree.values.get(key)))
-    for kind in ("services", "source", "dns"):
-        on |= set(_tables(tree, kind))
-    on |= OWN_TABLES & set(tree.values)
-    return WantedPlugins(frozenset(on), frozenset(off - on), frozenset(_tables(tree, "services")))
-
-
 def build(tree: Tree, registry: Registry, layout: Layout) -> Settings:
     """Validate every table. Raises `SettingsRefused` with every error, each once."""
     validation = _Validation(tree, registry, layout)
@@ -95,16 +75,6 @@ def build(tree: Tree, registry: Registry, layout: Layout) -> Settings:
     if settings is None or validation.problems:
         raise SettingsRefused(tuple(dict.fromkeys(validation.problems)))
     return settings
-
-
-def _tables(tree: Tree, kind: str) -> dict[str, Any]:
-    tables = tree.values.get(kind, {})
-    return tables if isinstance(tables, dict) else {}
-
-
-def _texts(value: Any) -> list[str]:
-    """Return the texts of a list that has not been validated yet."""
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
 class _Validation:
@@ -121,7 +91,7 @@ class _Validation:
         """Return the settings. They are refused if this is None, or `problems` is not empty."""
         core = self._core()
         self._refuse_other_values()
-        entries = {name: self._entry(name, table) for name, table in sorted(_tables(self.tree, "modules").items())}
+        entries = {name: self._entry(name, table) for name, table in sorted(tables_of(self.tree, "modules").items())}
         found = {name: entry for name, entry in entries.items() if entry}
         services = self._services(
             {service for each in found.values() if each.module for service in each.module.services}
@@ -130,11 +100,21 @@ class _Validation:
         sources = self._sources()
         solvers = self._instances("dns", "DNS solver", self.registry.dns_solvers)
         rungs = self._rungs(sources)
-        self._check_plugins()
+        plugins, notify = self._plugins(), self._notify()
         if core is None:
             return None
-        secret_files = tuple(self.secrets.files)
-        return Settings(core, found, services, rungs, solvers, self.tree.origins, secret_files, self.tree.files)
+        return Settings(
+            core,
+            found,
+            services,
+            rungs,
+            solvers,
+            plugins,
+            notify,
+            self.tree.origins,
+            tuple(self.secrets.files),
+            self.tree.files,
+        )
 
     def note(self, key: SettingsKey, cause: str) -> None:
         """Add a problem with `key`."""
@@ -161,9 +141,15 @@ class _Validation:
 
     def _refuse_other_values(self) -> None:
         for kind in INSTANCE_TABLES:
-            if not isinstance(self.tree.values.get(kind, {}), dict):
+            value = self.tree.values.get(kind, {})
+            if kind == "plugins" and isinstance(value, list):
+                lines = ", ".join(f"[plugins.{name}]" for name in texts(value))
+                self.note(
+                    (kind,), f"is a table for each plugin, no list{'; write in its place: ' if lines else ''}{lines}"
+                )
+            elif not isinstance(value, dict):
                 self.note((kind,), f"must be a table of tables: [{kind}.NAME]")
-            for name, table in _tables(self.tree, kind).items():
+            for name, table in tables_of(self.tree, kind).items():
                 if not isinstance(table, dict):
                     self.note((kind, name), f"must be a table: [{kind}.{name}]")
 
@@ -173,7 +159,7 @@ class _Validation:
         key: SettingsKey = ("modules", name)
         if not NAME.fullmatch(name):
             self.note(key, f"the name of a module {NAME_RULE}")
-        header = self._validate(_ModuleHeader, key, {each: table[each] for each in CORE_KEYS & set(table)})
+        header = self._validate(_InstanceHeader, key, _part(table, CORE_KEYS))
         if header is None:
             return None
         plugin = header.plugin or name
@@ -191,11 +177,10 @@ class _Validation:
         error = self._why_broken(name, plugin)
         if error is not None:
             return ModuleEntry(name, plugin, name, enabled=True, error=error)
-        installed = {each.name for each in self.registry.plugins} | set(self.registry.modules)
         record = next((each for each in self.registry.plugins if each.name == plugin), None)
         place = (*key, "plugin") if explicit else key
         if record is None:
-            self.note(place, unknown(f'no plugin is named "{plugin}"', plugin, installed, "installed"))
+            self.note(place, self._no_plugin(plugin, self.registry.modules))
         else:
             modules = ", ".join(record.contributions) or "nothing"
             self.note(place, f'the plugin "{plugin}" registers no module of that name; it registers: {modules}')
@@ -205,15 +190,14 @@ class _Validation:
         known = self.registry.refused.get(plugin) or self.registry.broken.get(plugin)
         if known:
             return known
-        listed = _texts(self.tree.values.get("plugins"))
-        broken = [each for each in self.registry.broken if each in listed]
+        named = tables_of(self.tree, "plugins")
+        broken = [each for each in self.registry.broken if each in named]
         return ModuleMissing(name, plugin, broken) if broken else None
 
     def _with_class(self, key: SettingsKey, kind: type[Module], table: Mapping[str, Any]) -> ModuleEntry | None:
         name = str(key[1])
-        own = {each: value for each, value in table.items() if each not in CORE_KEYS}
         try:
-            module = self._validate(kind, key, own, CORE_KEYS)
+            module = self._validate(kind, key, _part(table, set(table) - CORE_KEYS), CORE_KEYS)
         except _Crashed as crash:
             error = ModuleRaised(name, "the validation of its settings", crash.error)
             return ModuleEntry(name, kind.name, kind.heading(), enabled=True, error=error)
@@ -233,7 +217,7 @@ class _Validation:
     def _services(self, used: set[str]) -> dict[str, Any]:
         """Return the configured services, and those that modules use with defaults."""
         configured = self._instances("services", "service", self.registry.services, left=self._left_services())
-        for name in sorted(used - set(_tables(self.tree, "services"))):
+        for name in sorted(used - set(tables_of(self.tree, "services"))):
             configured[name] = self._instance(("services", name), self.registry.services[name], {})
         return {name: each for name, each in sorted(configured.items()) if each is not None}
 
@@ -253,7 +237,7 @@ class _Validation:
 
     def _left_services(self) -> frozenset[str]:
         """Return services that were deployed to and that no plugin registers any more: their tables are left over."""
-        tables = _tables(self.tree, "services")
+        tables = tables_of(self.tree, "services")
         return frozenset(
             name
             for name in tables
@@ -265,7 +249,7 @@ class _Validation:
     ) -> dict[str, Any]:
         """Return what the tables of one kind configure. `left`: names that are no mistake though nothing registers them."""
         made: dict[str, Any] = {}
-        for name, raw in _tables(self.tree, table).items():
+        for name, raw in tables_of(self.tree, table).items():
             if name in left:
                 continue
             if name not in known:
@@ -274,16 +258,18 @@ class _Validation:
                 made[name] = self._instance((table, name), known[name], raw)
         return {name: each for name, each in made.items() if each is not None}
 
-    def _instance(self, key: SettingsKey, model: type[M], raw: Mapping[str, Any]) -> M | None:
+    def _instance(
+        self, key: SettingsKey, model: type[M], raw: Mapping[str, Any], also: Collection[str] = ()
+    ) -> M | None:
         try:
-            return self._validate(model, key, raw)
+            return self._validate(model, key, raw, also)
         except _Crashed as crash:
             self.note(key, f"its plugin failed while reading this table: {crash}")
         return None
 
     def _sources(self) -> dict[str, Any]:
         """Return the sources that a table configures, whether or not they are in the ladder."""
-        for name in OWN_TABLES & set(_tables(self.tree, "source")):
+        for name in OWN_TABLES & set(tables_of(self.tree, "source")):
             self.note(("source", name), f"has a table of its own: write [{name}]")
         made = self._instances("source", "source", self.registry.sources)
         for name in OWN_TABLES & set(self.tree.values):
@@ -297,21 +283,63 @@ class _Validation:
     def _rungs(self, configured: Mapping[str, Any]) -> dict[str, Source]:
         rungs: dict[str, Source] = {}
         default = CoreSettings.model_fields["sources"].default
-        for name in _texts(self.tree.values.get("sources", list(default))):
+        for name in texts(self.tree.values.get("sources", list(default))):
             kind = self.registry.sources.get(name)
             if kind is None:
                 self.note(("sources",), self._no_source(name))
-            elif name in _tables(self.tree, "source") or (name in OWN_TABLES and name in self.tree.values):
+            elif name in tables_of(self.tree, "source") or (name in OWN_TABLES and name in self.tree.values):
                 rungs |= {name: configured[name]} if name in configured else {}
             elif made := self._instance(source_key(name), kind, {}):
                 rungs[name] = made
         return rungs
 
-    def _check_plugins(self) -> None:
-        installed = {each.name for each in self.registry.plugins}
-        for name in _texts(self.tree.values.get("plugins")):
-            if name not in installed:
-                self.note(("plugins",), unknown(f'no plugin is named "{name}"', name, installed, "installed"))
+    def _plugins(self) -> dict[str, PluginEntry]:
+        """Return the settings of plugins as a whole: of those with a table, and of those that are enabled by another one."""
+        tables = tables_of(self.tree, "plugins")
+        enabled = {each.name for each in self.registry.plugins if each.enabled}
+        names = sorted({*tables, *(set(self.registry.settings) & enabled)})
+        entries = {name: self._plugin(name, tables.get(name, {})) for name in names}
+        return {name: entry for name, entry in entries.items() if entry}
+
+    def _plugin(self, name: str, table: Any) -> PluginEntry | None:
+        key: SettingsKey = ("plugins", name)
+        if name not in {each.name for each in self.registry.plugins}:
+            self.note(key, self._no_plugin(name))
+            return None
+        header = self._validate(_PluginHeader, key, _part(table, PLUGIN_KEYS)) if isinstance(table, dict) else None
+        if header is None or not header.enabled or name in self.registry.broken:
+            return PluginEntry(enabled=False) if header and not header.enabled else None
+        kind = self.registry.settings.get(name, PluginSettings)
+        made = self._instance(key, kind, _part(table, set(table) - PLUGIN_KEYS), PLUGIN_KEYS)
+        return PluginEntry(enabled=True, settings=made) if made else None
+
+    def _notify(self) -> dict[str, NotifierEntry]:
+        tables = sorted(tables_of(self.tree, "notify").items())
+        entries = {name: self._notifier(name, table) for name, table in tables if isinstance(table, dict)}
+        return {name: entry for name, entry in entries.items() if entry}
+
+    def _notifier(self, name: str, table: Mapping[str, Any]) -> NotifierEntry | None:
+        key: SettingsKey = ("notify", name)
+        if not NAME.fullmatch(name):
+            self.note(key, f"the name of a notifier {NAME_RULE}")
+        header = self._validate(_InstanceHeader, key, _part(table, CORE_KEYS))
+        if header is None:
+            return None
+        plugin = header.plugin or name
+        kind = self.registry.notifiers.get(plugin)
+        if not header.enabled or plugin in self.registry.broken:
+            return NotifierEntry(plugin, header.enabled)
+        if kind is None:
+            self.note(
+                (*key, "plugin") if header.plugin else key, self._unknown("notifier", plugin, self.registry.notifiers)
+            )
+            return None
+        made: Notifier | None = self._instance(key, kind, _part(table, set(table) - CORE_KEYS), CORE_KEYS)
+        return NotifierEntry(plugin, enabled=True, notifier=made) if made else None
+
+    def _no_plugin(self, name: str, modules: Collection[str] = ()) -> str:
+        installed = {each.name for each in self.registry.plugins} | set(modules)
+        return unknown(f'no plugin is named "{name}"', name, installed, "installed")
 
     def _no_source(self, name: str) -> str:
         return self._unknown("source", name, self.registry.sources)
@@ -320,3 +348,8 @@ class _Validation:
         text = unknown(f'no {word} is named "{name}"', name, known, "known")
         broken = ", ".join(sorted(self.registry.broken))
         return f"{text}; broken plugins: {broken} (chainwright plugins)" if broken else text
+
+
+def _part(table: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    """Return these keys of a table, where they are set."""
+    return {each: value for each, value in table.items() if each in keys}

@@ -47,7 +47,7 @@ SENTENCES = {
     "none_required": "must not be set",
 }
 CLOSE_ENOUGH = 0.6
-INSTANCE_TABLES = ("modules", "services", "source", "dns")
+INSTANCE_TABLES = ("modules", "services", "plugins", "notify", "source", "dns")
 """Tables of tables, one an instance; all other top-level keys are the core's."""
 OWN_TABLES = frozenset({"acme"})
 """Sources with a table of their own instead of ``[source.NAME]``, because most administrators write it."""

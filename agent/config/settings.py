@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from agent.config.files import Origins, SettingsFile
 from agent.contract.fields import Host, Resolvers
 from agent.contract.module import Module
+from agent.contract.notifier import Notifier
+from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.contract.source import DnsSolver, Source
 from agent.errors.plugin import PluginError
@@ -126,11 +128,10 @@ class DaneSettings(_SettingsTable):
 
 
 class CoreSettings(_SettingsTable):
-    """Top level: all settings but the tables of modules, services, sources and DNS solvers."""
+    """Top level: all settings but the tables of modules, services, plugins, notifiers, sources and DNS solvers."""
 
     sources: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_ladder)] = ("uploaded", "acme", "local")
     """The ladder: where chains come from, in order of preference."""
-    plugins: tuple[str, ...] = Field((), description="plugins to enable that have no module")
     hostname: HostName | None = Field(None, description="instead of what the system says")
     addresses: tuple[IpAddress, ...] | None = Field(None, description="instead of what the system says")
     root: RootSettings = RootSettings()
@@ -155,6 +156,26 @@ class ModuleEntry:
     error: PluginError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PluginEntry:
+    """One ``[plugins.NAME]`` table, or what a plugin that is enabled otherwise has in place of one."""
+
+    enabled: bool
+    settings: PluginSettings | None = None
+    """None: disabled, or the plugin can't be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotifierEntry:
+    """One ``[notify.NAME]`` table."""
+
+    plugin: str
+    """Name of the notifier's class: `Notifier.name`."""
+    enabled: bool
+    notifier: Notifier | None = None
+    """None: disabled, or its plugin can't be used."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """All settings, validated. Texts of secrets are only in `agent.contract.fields.SecretText`."""
@@ -168,6 +189,10 @@ class Settings:
     """The sources of the ladder with their settings, in its order."""
     dns_solvers: Mapping[str, DnsSolver]
     """Solvers that a ``[dns.NAME]`` table configures."""
+    plugins: Mapping[str, PluginEntry]
+    """Settings of plugins as a whole, by plugin."""
+    notify: Mapping[str, NotifierEntry]
+    """Every ``[notify.NAME]`` table by name, sorted."""
     origins: Origins = field(repr=False)
     secret_files: tuple[Path, ...] = ()
     """Files of secrets, outside of the settings."""
@@ -185,9 +210,14 @@ class Settings:
         return self.core.sources
 
     @property
-    def plugins(self) -> tuple[str, ...]:
-        """Return the plugins to enable that have no module."""
-        return self.core.plugins
+    def plugin_settings(self) -> dict[str, PluginSettings]:
+        """Return the settings of the plugins that are enabled and can be used."""
+        return {name: each.settings for name, each in self.plugins.items() if each.settings is not None}
+
+    @property
+    def notifiers(self) -> dict[str, Notifier]:
+        """Return the notifiers that are enabled and can be used."""
+        return {name: each.notifier for name, each in self.notify.items() if each.notifier is not None}
 
     @property
     def hostname(self) -> str | None:

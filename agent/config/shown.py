@@ -49,6 +49,12 @@ def shown_tables(settings: Settings) -> list[ShownTable]:
         head = {"enabled": entry.enabled, "plugin": entry.plugin}
         rest = _dump(entry.module) if entry.module else {}
         tables += _tables(("modules", name), head | rest, settings.origins)
+    for name, plugin in settings.plugins.items():
+        values = {"enabled": plugin.enabled} | (_dump(plugin.settings) if plugin.settings else {})
+        tables += _tables(("plugins", name), values, settings.origins)
+    for name, each in settings.notify.items():
+        values = {"enabled": each.enabled, "plugin": each.plugin} | (_dump(each.notifier) if each.notifier else {})
+        tables += _tables(("notify", name), values, settings.origins)
     for key, instance in _instances(settings):
         tables += _tables(key, _dump(instance), settings.origins)
     return tables

@@ -28,11 +28,23 @@ def usable_addresses(addresses: tuple[Listen, ...], host: HostFacts) -> tuple[Li
 
 
 class StartTLS(StrEnum):
-    """Protocols whose connection begins in the clear (RFC 3207, 3501, 2595)."""
+    """Protocols whose connection begins in the clear. For another one, see `TLSProbe.before`."""
 
     SMTP = "smtp"
     IMAP = "imap"
     POP3 = "pop3"
+    FTP = "ftp"
+    LDAP = "ldap"
+    MYSQL = "mysql"
+    """Also MariaDB. Its servers count connections that end before a password, but not from the loopback: look there."""
+    NNTP = "nntp"
+    POSTGRES = "postgres"
+    SIEVE = "sieve"
+    """ManageSieve (RFC 5804)."""
+    XMPP = "xmpp"
+    """As a client connects."""
+    XMPP_SERVER = "xmpp-server"
+    """As another server does."""
 
 
 @dataclass(frozen=True, slots=True)

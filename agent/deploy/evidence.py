@@ -177,4 +177,4 @@ def _is_plain_tls(endpoint: Endpoint) -> bool:
     probe = endpoint.probe
     if endpoint.path is not None or endpoint.starttls is not None:
         return False
-    return probe is None or (isinstance(probe, TLSProbe) and probe.starttls is None and probe.key_type is None)
+    return probe is None or (isinstance(probe, TLSProbe) and probe.is_plain)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from agent.contract.source import ChainRecord
 from agent.engine import conditions
 from agent.engine.due_names import BESIDE_NAMES
+from agent.engine.overrides import note_overrides, read_overrides
 from agent.engine.pass_inputs import Declarations, PassInputs
 from agent.engine.policy_questions import known_policies
 from agent.engine.roots_found import with_known_roots
@@ -38,6 +39,7 @@ def close_pass(store: Store, inputs: PassInputs, declared: Declarations, made: P
     complete = with_known_roots(store, inputs.enabled.layout, bound)
     noted = _conditions(store, inputs, declared, made, bound, now)
     pid_files = inputs.enabled.pid_files()
+    overrides = read_overrides(inputs.enabled)
     with store.write():
         for chain in complete:
             store.chains.warn(chain.id, chain.warnings)
@@ -50,6 +52,7 @@ def close_pass(store: Store, inputs: PassInputs, declared: Declarations, made: P
         store.remember("deferred", _json_of(made.deferred))
         for scope, findings in noted.items():
             store.conditions.replace(scope, findings, now)
+        note_overrides(store, overrides, now)
         _drop_unneeded(store, inputs, declared, now)
 
 

@@ -84,7 +84,8 @@ class LastHooks:
         """Return the hooks of what was loaded."""
         if self._made is None or self._made[0] is not loaded:
             settings, registry = loaded
-            self._made = loaded, Hooks(settings.modules, registry.enabled_plugins, settings.services)
+            asked = {f"plugins.{name}": each for name, each in settings.plugin_settings.items()}
+            self._made = loaded, Hooks(settings.modules, {**registry.enabled_plugins, **asked}, settings.services)
         return self._made[1]
 
 

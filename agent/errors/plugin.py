@@ -155,10 +155,16 @@ class NotAContribution(LoadError):
     """A ``register_...`` hook returned something else than classes of the right kind."""
 
     code = "plugin.not_a_contribution"
-    cause = "Its {hook} returned {returned}, not a list of subclasses of {expected}."
+    cause = "Its {hook} returned {returned}, not {kind} of {expected}."
     hook: str
     returned: str
     expected: str
+    several: bool = True
+
+    @property
+    def kind(self) -> str:
+        """What should have been returned."""
+        return "a list of subclasses" if self.several else "a subclass"
 
 
 class ContributionRefused(LoadError):
@@ -192,7 +198,7 @@ class ServiceUnknown(LoadError):
         'The module "{module}" uses the service "{service}", which no loaded plugin registers; '
         "registered: {known: or none}."
     )
-    fix = f'Name the plugin that registers it in plugins = ["NAME"], then: {LIST}'
+    fix = f"Enable the plugin that registers it by a table [plugins.NAME], then: {LIST}"
     module: str
     service: str
     known: Sequence[str]

@@ -128,6 +128,50 @@ class UnknownFile(UsageError):
     question = property(_question)
 
 
+class UnknownTemplate(UsageError):
+    """No plugin has such a template."""
+
+    code = "usage.unknown_template"
+    cause = "There is no template {name:quoted}.{question}"
+    fix = "See all: chainwright templates list"
+    name: str
+    known: Collection[str]
+
+    @property
+    def question(self) -> str:
+        """End of the sentence: whether another one was meant; the name of its file alone is often enough to tell."""
+        of_file = sorted(each for each in self.known if each.partition("/")[2] in {self.name, f"{self.name}.j2"})
+        return f' Did you mean "{of_file[0]}"?' if of_file else close(self.name, self.known)
+
+
+class TemplateNotOverridden(UsageError):
+    """A template is to be compared or kept, and it is the built-in one."""
+
+    code = "usage.template_not_overridden"
+    cause = "{name} isn't overridden: the built-in one is used."
+    fix = "Copy it, to change it: chainwright templates copy {name}"
+    name: str
+
+
+class TemplateOverridesNothing(UsageError):
+    """A template is to be compared with the built-in one, or copied from there, and there is none."""
+
+    code = "usage.template_overrides_nothing"
+    cause = "There is no built-in template {name:quoted}: yours overrides nothing."
+    fix = "See all: chainwright templates list"
+    name: str
+
+
+class TemplateOverridden(UsageError):
+    """A template is to be copied to where the administrator has one already."""
+
+    code = "usage.template_overridden"
+    cause = "It overrides {name} already; nothing was changed."
+    fix = "See what differs: chainwright templates diff {name}; to begin again, and lose it, add --force"
+    where: str
+    name: str
+
+
 class FileUnwritable(UsageError):
     """What was to be written to a file can't be."""
 
@@ -136,6 +180,13 @@ class FileUnwritable(UsageError):
     fix = "Choose another place: --out FILE"
     where: str
     reason: str
+
+
+class TemplateUnwritable(FileUnwritable):
+    """A template can't be copied to where it is overridden."""
+
+    code = "usage.template_unwritable"
+    fix = "Call it as root, and see whether there is room: df {where}"
 
 
 class InputUnreadable(UsageError):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import ssl
 
     from agent.pki.key import KeyType
+    from agent.probing.plain_stream import PlainStream
 
 MOST_THREADS = 8
 """Endpoints that are probed at the same time."""
@@ -42,7 +43,7 @@ GRACE = 0.5
 class TLSProbe(Probe):
     """Probe by a TLS handshake. Trust is not checked: the chain presented is compared with the one expected.
 
-    A plugin that wants to see more overrides `above`.
+    A plugin that wants to see more overrides `above`, and one with a STARTTLS of its own `before`.
     """
 
     starttls: StartTLS | None = None
@@ -54,11 +55,10 @@ class TLSProbe(Probe):
         """Make one fresh connection, without resumption. Raises `ProbeFailed`."""
         from agent.probing.connection import connected, read_generation, secured, translated
         from agent.probing.handshake import fingerprints_of, presented
-        from agent.probing.starttls import begin
+        from agent.probing.plain_stream import PlainStream
 
         with translated(endpoint, deadline), connected(endpoint.address, deadline) as plain:
-            if protocol := self.starttls or endpoint.starttls:
-                begin(plain, protocol, str(endpoint), deadline)
+            self.before(PlainStream(plain, str(endpoint), deadline), endpoint)
             with secured(plain, self._context, endpoint.server_name, deadline) as stream:
                 certificates = presented(stream)
                 leaf = certificates[0] if certificates else b""
@@ -72,6 +72,17 @@ class TLSProbe(Probe):
             generation = read_generation(endpoint, endpoint.generation_socket, deadline)
         return Served(prints, generation, leaf)
 
+    def before(self, plain: PlainStream, endpoint: Endpoint) -> None:
+        """Say and hear what precedes the handshake. Default: the STARTTLS of this probe or the endpoint, if there is one.
+
+        For plugins to override: a dialogue of their own, or a first line (the PROXY protocol's) and then `super().before`.
+        Raise `ProbeFailed` with the service's own words where it refuses (`plain.fail`); what a socket raises is translated.
+        """
+        from agent.probing.starttls import begin
+
+        if protocol := self.starttls or endpoint.starttls:
+            begin(plain, protocol, endpoint.server_name or endpoint.host)
+
     def above(self, stream: ssl.SSLSocket, endpoint: Endpoint, deadline: float) -> int | None:
         """Check the layer above TLS, where a service can be dead behind a good handshake. For plugins to override.
 
@@ -80,6 +91,13 @@ class TLSProbe(Probe):
         stream raises is translated.
         """
         return None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it makes a handshake at once, and takes the chain that the service prefers: any client sees the same."""
+        kind = type(self)
+        own_steps = kind.before is not TLSProbe.before or kind.look is not TLSProbe.look
+        return self.starttls is None and self.key_type is None and not own_steps
 
     @cached_property
     def _context(self) -> ssl.SSLContext:

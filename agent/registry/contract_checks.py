@@ -16,6 +16,8 @@ from agent import hookspecs
 from agent.contract.declaration import Declaration
 from agent.contract.file import ChainFile, File
 from agent.contract.module import Module
+from agent.contract.notifier import Notifier
+from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.contract.source import DnsSolver, Source
 from agent.errors.plugin import (
@@ -36,15 +38,26 @@ NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,63}")
 """Of plugins, modules, instances, services and sources: also names of directories."""
 NAME_RULE = 'must be lower-case letters, digits, "_" or "-", at most 64'
 CORE_KEYS = frozenset({"enabled", "plugin"})
-"""Keys of ``[modules.NAME]`` that the loader consumes."""
+"""Keys of ``[modules.NAME]`` and ``[notify.NAME]`` that the loader consumes."""
+PLUGIN_KEYS = frozenset({"enabled"})
+"""The same of ``[plugins.NAME]``."""
+
+TO_THE_TOP = "Move it to the top level of the plugin"
+"""Cure of a ``register_...`` hook in a class."""
+SETTINGS = "settings"
+"""The one contribution that is a class by itself, with the name of its plugin."""
 
 CONTRIBUTIONS: Mapping[str, tuple[str, type[BaseModel]]] = {
     "register_modules": ("module", Module),
     "register_services": ("service", Service),
     "register_sources": ("source", Source),
     "register_dns_solvers": ("DNS solver", DnsSolver),
+    "register_notifiers": ("notifier", Notifier),
+    "register_settings": (SETTINGS, PluginSettings),
 }
 """The hooks that return classes, with the word for them and what they must be."""
+RESERVED: Mapping[str, frozenset[str]] = {"module": CORE_KEYS, "notifier": CORE_KEYS, SETTINGS: PLUGIN_KEYS}
+"""Keys that no setting of a kind may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +129,13 @@ def _attributes(thing: object) -> Iterator[tuple[str, Any]]:
 
 
 def check_hooks(owner: Owner, plugin: object) -> None:
-    """Raise the first reason why the hooks of a plugin can't be asked."""
+    """Raise the first reason why the hooks of a plugin, or of the class of its settings, can't be asked."""
     known = hook_arguments()
     for each in implementations(plugin):
         _check_known(owner, plugin, each, known)
+        if inspect.isclass(plugin) and each.hook.startswith("register_"):
+            place = place_of_attribute(plugin, each.attribute)
+            raise HookMisplaced(owner.plugin, owner.origin, each.hook, "a plugin's settings", TO_THE_TOP, place)
         if each.hook in LIFE and not each.wrapper:
             kind = "Module" if each.hook in MODULE_HOOKS else "Service"
             cure = f"Make it a method of a {kind} class, or wrap the hook: @hookimpl(wrapper=True)"
@@ -129,10 +145,12 @@ def check_hooks(owner: Owner, plugin: object) -> None:
 
 
 def _check_unmarked(owner: Owner, plugin: object, known: Mapping[str, tuple[str, ...]]) -> None:
-    """Raise `HookUnmarked` for a function of the plugin's own that is called like a hook of plugins as a whole."""
+    """Raise `HookUnmarked` for a function of the plugin's own, or a method of its settings, that is called like a hook."""
+    in_class = inspect.isclass(plugin)
+    home = getattr(plugin, "__module__" if in_class else "__name__", None)
     for attribute, function in _attributes(plugin):
-        own = inspect.isfunction(function) and function.__module__ == getattr(plugin, "__name__", None)
-        if own and attribute in known and attribute not in LIFE and not hasattr(function, "chainwright_impl"):
+        own = inspect.isfunction(function) and function.__module__ == home and not hasattr(function, "chainwright_impl")
+        if own and attribute in known and (in_class or attribute not in LIFE):
             raise HookUnmarked(owner.plugin, owner.origin, attribute, place_of_attribute(plugin, attribute))
 
 
@@ -142,10 +160,9 @@ def check_declared_hooks(owner: Owner, declaration: type[Declaration]) -> None:
     for each in implementations(declaration):
         _check_known(owner, declaration, each, known)
         if each.hook.startswith("register_"):
-            cure = "Move it to the top level of the plugin"
             kind = "module" if issubclass(declaration, Module) else "service"
             place = place_of_attribute(declaration, each.attribute)
-            raise HookMisplaced(owner.plugin, owner.origin, each.hook, f"a {kind}", cure, place)
+            raise HookMisplaced(owner.plugin, owner.origin, each.hook, f"a {kind}", TO_THE_TOP, place)
 
 
 def _check_known(owner: Owner, thing: object, found: Implementation, known: Mapping[str, tuple[str, ...]]) -> None:
@@ -165,7 +182,9 @@ def _check_known(owner: Owner, thing: object, found: Implementation, known: Mapp
 
 def classes(owner: Owner, hook: str, returned: object) -> list[type[BaseModel]]:
     """Return the classes in what a plugin's answers to `hook` returned. Raises `NotAContribution`."""
-    _, base = CONTRIBUTIONS[hook]
+    kind, base = CONTRIBUTIONS[hook]
+    if kind == SETTINGS:
+        return [_settings_class(owner, hook, returned)]
     if not isinstance(returned, list | tuple | set | frozenset):
         raise NotAContribution(owner.plugin, owner.origin, hook, type(returned).__name__, base.__name__)
     for each in returned:
@@ -175,17 +194,26 @@ def classes(owner: Owner, hook: str, returned: object) -> list[type[BaseModel]]:
     return list(returned)
 
 
+def _settings_class(owner: Owner, hook: str, returned: object) -> type[BaseModel]:
+    if inspect.isclass(returned) and issubclass(returned, PluginSettings):
+        return returned
+    shown = returned.__name__ if inspect.isclass(returned) else type(returned).__name__
+    raise NotAContribution(owner.plugin, owner.origin, hook, shown, PluginSettings.__name__, several=False)
+
+
 def check_class(owner: Owner, hook: str, each: type[BaseModel]) -> None:
     """Raise `ContributionRefused` with all that is wrong with a contributed class, or missing in it."""
     kind, base = CONTRIBUTIONS[hook]
+    if issubclass(each, PluginSettings):
+        check_hooks(owner, each)
     if issubclass(each, Declaration):
         check_declared_hooks(owner, each)
-    reasons = [*_name_reasons(each), *_missing_methods(each)]
+    reasons = [*(() if kind == SETTINGS else _name_reasons(each)), *_missing_methods(each)]
     if issubclass(each, Module):
         reasons += _module_reasons(each)
     if issubclass(each, Service) and each.reload_command is Service.reload_command:
         reasons.append('it has no "reload_command"')
-    reasons += mistakes(each, base, hook_arguments(), CORE_KEYS)
+    reasons += mistakes(each, base, hook_arguments(), RESERVED.get(kind, ()))
     if reasons:
         raise ContributionRefused(owner.plugin, owner.origin, kind, each.__name__, reasons, place_of_code(each))
 

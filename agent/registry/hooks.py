@@ -17,6 +17,7 @@ from agent.contract.endpoint import Endpoint
 from agent.contract.file import ChainFile, Template, Text
 from agent.contract.markers import hookimpl
 from agent.contract.module import Module
+from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.errors.plugin import DeclarationRefused, ModuleRaised, ObserverRaised, PolicyRaised
 from agent.errors.wording import few
@@ -61,13 +62,11 @@ class _Manager(pluggy.PluginManager):
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         """Return the options of a hook's implementation; None: it is none."""
-        if not isinstance(plugin, Declaration):
-            return super().parse_hookimpl_opts(plugin, name)
-        if name in self._marks(type(plugin)):
+        if not isinstance(plugin, Declaration | PluginSettings) or name in self._marks(type(plugin)):
             return super().parse_hookimpl_opts(plugin, name)
         return PLAIN if name in hooks_of(type(plugin)) else None
 
-    def _marks(self, kind: type[Declaration]) -> frozenset[str]:
+    def _marks(self, kind: type[Declaration | PluginSettings]) -> frozenset[str]:
         if kind not in self._marked:
             self._marked[kind] = frozenset(each.attribute for each in implementations(kind))
         return self._marked[kind]

@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 from agent import hookspecs
 from agent.contract.module import Module
+from agent.contract.notifier import Notifier
+from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.contract.source import DnsSolver, Source
 from agent.contract.version import DEPRECATED, Deprecation
@@ -24,7 +26,7 @@ from agent.errors.plugin import (
     RegistrationFailed,
     ServiceUnknown,
 )
-from agent.registry.contract_checks import CONTRIBUTIONS, Owner, check_class, check_hooks, classes
+from agent.registry.contract_checks import CONTRIBUTIONS, SETTINGS, Owner, check_class, check_hooks, classes
 from agent.registry.discovery import FoundPlugin, candidates, load
 from agent.registry.versions import check_version, notices_of
 from agent.system.layout import Layout
@@ -98,6 +100,9 @@ class Registry:
     services: Mapping[str, type[Service]] = field(default_factory=dict)
     sources: Mapping[str, type[Source]] = field(default_factory=dict)
     dns_solvers: Mapping[str, type[DnsSolver]] = field(default_factory=dict)
+    notifiers: Mapping[str, type[Notifier]] = field(default_factory=dict)
+    settings: Mapping[str, type[PluginSettings]] = field(default_factory=dict)
+    """Classes of ``[plugins.NAME]``, by plugin."""
     refused: Mapping[str, PluginError] = field(default_factory=dict)
     """Modules that a plugin registers, but that can't be used."""
     plugins: tuple[PluginRecord, ...] = ()
@@ -228,7 +233,7 @@ class _Loading:
     def _refuse_taken_names(self, owner: Owner, found: list[Contribution]) -> None:
         """Two plugins may register the very same class, as one that brings a service for another does."""
         for hook, each in found:
-            kind, name = CONTRIBUTIONS[hook][0], _name(each)
+            kind, name = CONTRIBUTIONS[hook][0], _name(owner, each)
             known = self.by_kind[kind].get(name)
             if known is not None and known is not each:
                 other = self.owners.get((kind, name))
@@ -236,7 +241,7 @@ class _Loading:
 
     def _keep(self, owner: Owner, contribution: Contribution, errors: list[PluginError]) -> str:
         hook, each = contribution
-        kind, name = CONTRIBUTIONS[hook][0], _name(each)
+        kind, name = CONTRIBUTIONS[hook][0], _name(owner, each)
         try:
             check_class(owner, hook, each)
         except LoadError as error:
@@ -246,7 +251,7 @@ class _Loading:
             return ""
         self.by_kind[kind][name] = each
         self.owners.setdefault((kind, name), owner)
-        return f"{kind} {name}"
+        return SETTINGS if kind == SETTINGS else f"{kind} {name}"
 
     def _refuse_unserved(self) -> None:
         """Now that all are loaded: a module whose service no plugin registers can't be deployed."""
@@ -276,6 +281,8 @@ class _Loading:
             services=self.by_kind["service"],
             sources=self.by_kind["source"],
             dns_solvers=self.by_kind["DNS solver"],
+            notifiers=self.by_kind["notifier"],
+            settings=self.by_kind[SETTINGS],
             refused=self.refused,
             plugins=tuple(self.records.get(index) or _not_enabled(each) for index, each in everything),
         )
@@ -285,7 +292,9 @@ def _not_enabled(candidate: FoundPlugin) -> PluginRecord:
     return PluginRecord(candidate.owner, enabled=False, errors=(candidate.problem,) if candidate.problem else ())
 
 
-def _name(each: Any) -> str:
+def _name(owner: Owner, each: Any) -> str:
+    if issubclass(each, PluginSettings):
+        return owner.plugin
     return each.name if isinstance(each.name, str) else ""
 
 

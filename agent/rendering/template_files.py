@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from jinja2 import BaseLoader, TemplateNotFound
-from jinja2.loaders import split_template_path
 
 from agent.errors.deploy import TemplateRefused
 from agent.rendering.template_places import built_in_directory
 from agent.system.paths import ETC
 from agent.system.trust import read, read_regular
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 
 def source_of(directory: Path, name: str, root: Path) -> bytes:
@@ -32,25 +25,20 @@ def source_of(directory: Path, name: str, root: Path) -> bytes:
     return read(path, root=directory).data
 
 
-class TrustedLoader(BaseLoader):
-    """Loader of the first template of a name in several directories. One that is there and isn't trusted is an error."""
+def read_template(directories: Sequence[Path], name: str, root: Path) -> tuple[str, Path] | None:
+    """Return text and file of the first template of a name in several directories; None: none has it.
 
-    def __init__(self, directories: Sequence[Path], root: Path) -> None:
-        self._directories = directories
-        self._root = root
-
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str, None]:
-        """Return text and file of a template. Raises `TemplateNotFound` and `TemplateRefused`."""
-        name = "/".join(split_template_path(template))
-        for directory in self._directories:
-            path = directory / name
-            try:
-                return source_of(directory, name, self._root).decode(), str(path), None
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except OSError as error:
-                raise TemplateRefused(str(path), str(error.strerror)) from error
-            except UnicodeDecodeError as error:
-                line = error.object[: error.start].count(b"\n") + 1
-                raise TemplateRefused(f"{path}, line {line}", "it is not UTF-8 text") from error
-        raise TemplateNotFound(template)
+    Raises `TemplateRefused` for one that is there and can't be read, or isn't trusted.
+    """
+    for directory in directories:
+        path = directory / name
+        try:
+            return source_of(directory, name, root).decode(), path
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise TemplateRefused(str(path), str(error.strerror)) from error
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            raise TemplateRefused(f"{path}, line {line}", "it is not UTF-8 text") from error
+    return None

@@ -104,7 +104,7 @@ def _environment(paths: Sequence[Path], overriding: int, root: Path) -> BoundedS
     import jinja2
 
     from agent.rendering.sandbox import BoundedSandbox
-    from agent.rendering.template_files import TrustedLoader
+    from agent.rendering.template_loader import TrustedLoader
 
     overridden = TrustedLoader(paths[overriding:], root)
     return BoundedSandbox(

@@ -22,6 +22,7 @@ from agent.store.account_keys import AccountKeys
 from agent.store.chains import Chains
 from agent.store.conditions import Conditions
 from agent.store.connection import Connection
+from agent.store.deliveries import Deliveries
 from agent.store.deployments import Deployments
 from agent.store.endpoints import Endpoints
 from agent.store.events import Journal
@@ -37,6 +38,7 @@ from agent.store.looking import connect_to_look
 from agent.store.modules import Modules
 from agent.store.observations import Observations
 from agent.store.orders import Orders
+from agent.store.overrides import Overrides
 from agent.store.peers import Peers
 from agent.store.pins import Pins
 from agent.store.resolved_names import ResolvedNames
@@ -84,11 +86,13 @@ class Store:
         self.footprints = Footprints(database)
         self.conditions = Conditions(database)
         self.observations = Observations(database)
+        self.overrides = Overrides(database)
         self.pins = Pins(database)
         self.resolved = ResolvedNames(database)
         self.set_aside = SetAside(database)
         self.jobs = Jobs(database)
         self.journal = Journal(database)
+        self.deliveries = Deliveries(database)
 
     @classmethod
     def open(cls, layout: Layout, *, copy_seconds: float = math.inf) -> Self:

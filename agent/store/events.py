@@ -41,6 +41,16 @@ class Journal:
         events = self._database.decoded("events", _event, query, [*values, limit])
         return events if number else events[::-1]
 
+    def after(self, number: int, limit: int) -> list[Event]:
+        """Return the first `limit` events after `number`, oldest first."""
+        query = "select * from events where id > ? order by id limit ?"
+        return self._database.decoded("events", _event, query, [number, limit])
+
+    def range(self) -> tuple[int, int]:
+        """Return the numbers of the first and the last event; without any, that of the next one and 0."""
+        first, last = self._database.execute("select min(id), max(id) from events").fetchone()
+        return (int(first), int(last)) if last is not None else (1, 0)
+
     def about(self, chain: str, request: str | None, limit: int = 10) -> list[Event]:
         """Return the newest events about a chain, or about the request that it was made for, oldest first."""
         query = (

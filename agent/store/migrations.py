@@ -359,3 +359,20 @@ def m034_kept_addresses(db: Database) -> None:
     db.table("resolved_names").transform(rename={"returns": "changes"})
     db.table("resolved_names").add_column("kept", str, not_null_default="[]")
     db.table("resolved_names").add_column("kept_since", str)
+
+
+@migrations()
+def m035_overrides(db: Database) -> None:
+    """What built-in templates were when somebody began to override them."""
+    db.table("overrides").create(_columns("template text since"), pk="template", not_null={"text", "since"})
+    _distrust_after_changes(db, "overrides")
+
+
+@migrations()
+def m036_deliveries(db: Database) -> None:
+    """How far observers and notifiers have been told of the events."""
+    db.table("deliveries").create(
+        _columns("listener kind plugin told:int attempts:int tried_at retry_at failed"),
+        pk="listener",
+        not_null={"kind", "plugin", "told", "attempts", "failed"},
+    )

@@ -19,6 +19,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "conditions": ("scope", "kind", "subject", "code"),
     "contents": ("digest",),
     "cross_certificates": ("subject", "issuer"),
+    "deliveries": ("listener",),
     "deployments": ("module",),
     "devices": ("sha256",),
     "endpoints": ("module", "key"),
@@ -36,6 +37,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "needs": ("module", "slot"),
     "observations": ("kind", "owner", "subject"),
     "orders": ("request", "source"),
+    "overrides": ("template",),
     "peers": ("sha256",),
     "people": ("name",),
     "pins": ("module", "slot"),
@@ -64,6 +66,7 @@ COLUMNS: Mapping[str, str] = {
     "conditions": "scope kind subject code severity title problem? since?",
     "contents": "digest text",
     "cross_certificates": "subject issuer certificate not_before? not_after? obstacle created_at",
+    "deliveries": "listener kind plugin told:int attempts:int tried_at? retry_at? failed",
     "deployments": "module generation:int? outcome step? problem? inputs? at? attempts:int? retry_at? tried_at?",
     "devices": "sha256 person made_at used_at",
     "endpoints": "module key slot address server_name? chain? served_sha256? ok:int problem? checked_at? next_at?"
@@ -83,6 +86,7 @@ COLUMNS: Mapping[str, str] = {
     "observations": "kind owner subject state why severity? fix mends:int since? attempts:int tried_at? retry_at? said",
     "orders": "request source attempts:int? retry_at? problem? permanent:int? settings_digest? sealed_state:bytes?"
     " lease_process? lease_at? tried_at?",
+    "overrides": "template text since",
     "peers": "sha256 module label root names not_before not_after certificate csr created_at revoked_at? serial"
     " purposes replaced_at? reason? retry_at? problem? tried_at? key_type",
     "people": "name role password must_change:int changed_at used_at?",
@@ -110,6 +114,7 @@ MADE_AGAIN = frozenset(
         "conditions",
         "contents",
         "cross_certificates",
+        "deliveries",
         "deployments",
         "devices",
         "endpoints",
@@ -127,6 +132,7 @@ MADE_AGAIN = frozenset(
         "needs",
         "observations",
         "orders",
+        "overrides",
         "pins",
         "refusals",
         "reissues",

@@ -37,7 +37,7 @@ exit 1
 
 SETTINGS = """
 hostname = "gw"
-plugins = ["gateway"]
+plugins.gateway.enabled = true
 addresses = ["192.168.0.1"]
 sources = {sources}
 {acme}

@@ -177,7 +177,8 @@ def test_an_unfinished_order_ends_with_3_and_the_next_run_goes_on(appliance, ter
     appliance.drop_in("tunnel")
     appliance.drop_in("slow")
     appliance.settings(
-        'hostname = "gw"\nsources = ["slow", "local"]\nplugins = ["slow"]\n[source.slow]\nfailures = 1\nretry_seconds = 3600\n'
+        'hostname = "gw"\nsources = ["slow", "local"]\nplugins.slow.enabled = true\n'
+        "[source.slow]\nfailures = 1\nretry_seconds = 3600\n"
         f'[modules.tunnel]\nport = {free_port()}\ndomain = "t.example.test"\n'
     )
     done = terminal.run("apply")
@@ -212,7 +213,7 @@ def test_a_run_that_finds_the_lock_held_ends_with_5_and_names_the_holder(up, tun
 
 def test_what_was_not_foreseen_is_one_line_and_a_traceback_only_where_it_is_asked_for(up, tunnel):
     (tunnel.layout.plugins / "boom.py").write_text(BOOM)
-    tunnel.layout.settings.write_text('plugins = ["boom"]\n' + tunnel.layout.settings.read_text())
+    tunnel.layout.settings.write_text("plugins.boom.enabled = true\n" + tunnel.layout.settings.read_text())
     done = up.run("boom", "now")
     assert done.returncode == 1
     assert done.stderr == (
@@ -348,7 +349,7 @@ def test_a_plugin_that_is_broken_is_named_with_its_reason(up, tunnel):
     assert done.returncode == 0
     assert re.search(r"^broken +broken +", done.stdout, re.MULTILINE)
     assert "broken: Its import failed: ModuleNotFoundError: No module named 'nothing_at_all'.\n" in done.stdout
-    tunnel.settings('plugins = ["broken"]\n' + tunnel.layout.settings.read_text())
+    tunnel.settings("plugins.broken.enabled = true\n" + tunnel.layout.settings.read_text())
     assert up.run("plugins").returncode == 3
 
 
@@ -451,7 +452,7 @@ def request() -> bytes:
 
 def test_the_commands_of_plugins_stand_beside_the_others_and_get_the_appliance(up, tunnel):
     (tunnel.layout.plugins / "branches.py").write_text(textwrap.dedent(SIGNING))
-    tunnel.settings('plugins = ["branches"]\n' + tunnel.layout.settings.read_text())
+    tunnel.settings("plugins.branches.enabled = true\n" + tunnel.layout.settings.read_text())
     (tunnel.root / "branch.csr").write_bytes(request())
     assert "Commands of plugins:\n  branches  apply, count, sign" in helped(up)
     signed = up.run("branches", "sign", str(tunnel.root / "branch.csr"), "Branch.Example.test")
@@ -468,7 +469,7 @@ def test_the_commands_of_plugins_stand_beside_the_others_and_get_the_appliance(u
 
 def test_commands_of_a_plugin_that_fails_are_missed_by_name(up, tunnel):
     (tunnel.layout.plugins / "broken.py").write_text(BOOM.replace('@commands.command("now")', "1 / 0"))
-    tunnel.settings('plugins = ["broken"]\n' + tunnel.layout.settings.read_text())
+    tunnel.settings("plugins.broken.enabled = true\n" + tunnel.layout.settings.read_text())
     done = up.run("broken", "now")
     assert done.returncode == 1
     assert "Its register_commands failed: ZeroDivisionError: division by zero." in done.stderr

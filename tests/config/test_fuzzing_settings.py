@@ -52,7 +52,7 @@ PLUGIN = """
 HIDDEN = "hunter2-hunter2"
 REAL = f"""
 sources = ["uploaded", "local"]
-plugins = ["tunnel"]
+plugins.tunnel.enabled = true
 hostname = "gw.example.test"
 addresses = ["192.0.2.1", "2001:db8::1"]
 [root]
@@ -86,7 +86,7 @@ lifetime_days = 90
 path = "/bin/true"
 """
 KEYS_OF_SETTINGS = [
-    "sources", "plugins", "hostname", "addresses", "root", "probe", "deploy", "modules", "services", "source", "dns",
+    "sources", "plugins", "hostname", "addresses", "root", "probe", "deploy", "modules", "services", "source", "dns", "notify",
     "tunnel", "second", "reverse_proxy", "webui", "nginx", "local", "uploaded", "port", "sites", "users", "domains",
     "upstream", "token", "password", "password_file", "token_file", "plugin", "enabled", "key_type", "lifetime_days",
     "subject", "timeout", "window", "pin", "", "a.b", "ä", "\n",

@@ -107,7 +107,8 @@ def test_without_any_file_everything_is_default(tmp_path: Path):
     found, registry = ToyAppliance(tmp_path).load()
     assert found.sources == ("uploaded", "acme", "local")
     assert found.entries == {}
-    assert (found.hostname, found.addresses, found.plugins) == (None, None, ())
+    assert (found.hostname, found.addresses) == (None, None)
+    assert found.plugins == found.notify == {}
     assert (found.probe.interval, found.probe.handshakes, found.probe.timeout, found.deploy.keep) == (900, 3, 10.0, 3)
     assert (found.root.lifetime_days, found.root.key_type) == (3650, KeyType.ECDSA_P256)
     assert list(found.rungs) == ["uploaded", "acme", "local"]
@@ -255,7 +256,7 @@ def test_a_refused_class_costs_its_own_module_only(appliance: ToyAppliance):
 
 def test_a_module_that_a_broken_bundle_may_have_is_not_called_unknown(appliance: ToyAppliance):
     appliance.drop_in("bundle", "1 / 0")
-    appliance.settings('plugins = ["bundle"]\n[modules.ftp]\n[modules.tunnel]\n')
+    appliance.settings("plugins.bundle.enabled = true\n[modules.ftp]\n[modules.tunnel]\n")
     found, _ = appliance.load()
     assert list(found.modules) == ["tunnel"]
     assert str(found.entries["ftp"].error).startswith(
@@ -287,7 +288,7 @@ MODULE_KEYS = (
     "sites, sources, start, tokens, users, window"
 )
 TOP_KEYS = (
-    "acme, addresses, dane, deploy, dns, fetch, hostname, modules, plugins, probe, "
+    "acme, addresses, dane, deploy, dns, fetch, hostname, modules, notify, plugins, probe, "
     "resolve, root, services, source, sources"
 )
 
@@ -389,8 +390,8 @@ def test_an_unknown_plugin_is_compared_with_those_installed(appliance: ToyApplia
     assert one_error(appliance, '[modules.x]\nplugin = "tunel"') == (
         f'chainwright.toml: [modules.x] plugin: no plugin is named "tunel"; did you mean "tunnel"? Installed: {installed}'
     )
-    assert one_error(appliance, 'plugins = ["slack"]') == (
-        f'chainwright.toml: plugins: no plugin is named "slack"; installed: {installed}'
+    assert one_error(appliance, "[plugins.slack]") == (
+        f'chainwright.toml: [plugins.slack]: no plugin is named "slack"; installed: {installed}'
     )
 
 
@@ -610,7 +611,6 @@ def test_effective_settings_are_shown_with_their_origin_and_secrets_masked(appli
         text
         == f"""\
 sources = ["uploaded", "acme", "local"]  # default
-plugins = []  # default
 hostname = "gw.example.test"  # {main}
 # addresses is not set  # default
 

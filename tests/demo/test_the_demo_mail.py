@@ -16,6 +16,7 @@ from agent.contract.endpoint import StartTLS
 from agent.demo.modules import HOST_NAME, MAIL_PORTS, OFFERS, dovecot_version
 from agent.demo.processes import PID_FILES
 from agent.demo.requirements import missing_requirement
+from agent.probing.plain_stream import PlainStream
 from agent.probing.starttls import begin
 from support.cas import certificates as toy_ca
 from support.processes.demo import SITES, Demo, DemoProcess
@@ -56,7 +57,7 @@ def issuer(demo: Demo, protocol: str, port: int, name: str, trust: Path | None =
     context = ssl.create_default_context(cafile=trust or demo.root / "roots.pem")
     with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
         if protocol in STARTTLS:
-            begin(plain, STARTTLS[protocol], protocol, time.monotonic() + 20)
+            begin(PlainStream(plain, protocol, time.monotonic() + 20), STARTTLS[protocol], "localhost")
         plain.settimeout(20)
         with context.wrap_socket(plain, server_hostname=name) as stream:
             return dict(each[0] for each in stream.getpeercert()["issuer"])["commonName"]

@@ -27,7 +27,7 @@ def shared(appliance: Deployed) -> None:
     appliance.drop_in("shared")
     port = free_port()
     modules = "".join(f'[modules.{name}]\nport = {port}\nsites = ["{name}.test"]\n' for name in ("front", "side"))
-    appliance.settings(f'hostname = "gw"\nplugins = ["shared"]\n[services.toyd]\nport = {port}\n{modules}')
+    appliance.settings(f'hostname = "gw"\nplugins.shared.enabled = true\n[services.toyd]\nport = {port}\n{modules}')
 
 
 def pressing(appliance: Deployed) -> list[dict[str, Any]]:

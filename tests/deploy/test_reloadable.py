@@ -116,7 +116,7 @@ def test_a_service_whose_manager_knows_nothing_of_what_serves_is_told_once_with_
     status = appliance.program("toyd-status", "#!/bin/sh\nexit 0\n")
     port = free_port()
     modules = "".join(f'[modules.{name}]\nport = {port}\nsites = ["{name}.test"]\n' for name in ("front", "side"))
-    appliance.settings(f'hostname = "gw"\nplugins = ["shared"]\n[services.toyd]\nport = {port}\n{modules}')
+    appliance.settings(f'hostname = "gw"\nplugins.shared.enabled = true\n[services.toyd]\nport = {port}\n{modules}')
     appliance.apply()
     appliance.start("toyd", appliance.layout.service("toyd").live / "entry.conf")
     assert look(appliance) == []

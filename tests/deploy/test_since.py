@@ -15,7 +15,7 @@ def test_modules_of_one_service_that_stopped_tell_the_same_instant(appliance):
     appliance.drop_in("shared")
     port = free_port()
     modules = "".join(f'[modules.{name}]\nport = {port}\nsites = ["{name}.test"]\n' for name in ("front", "side"))
-    appliance.settings(f'hostname = "gw"\nplugins = ["shared"]\n[services.toyd]\nport = {port}\n{modules}')
+    appliance.settings(f'hostname = "gw"\nplugins.shared.enabled = true\n[services.toyd]\nport = {port}\n{modules}')
     appliance.apply()
     appliance.start("toyd", appliance.layout.service("toyd").live / "entry.conf")
     appliance.engine().apply(wait=0, recheck=Recheck.ALL)

@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 
 import chainwright
 from agent.cli.exit_codes import BUSY, DEGRADED, DONE, DUE, FAILED, INTERRUPTED, USAGE
-from agent.config.loading import _ModuleHeader, load
+from agent.config.loading import _InstanceHeader, load
 from agent.config.settings import (
     CoreSettings,
     DaneSettings,
@@ -32,8 +32,9 @@ from agent.system.layout import Layout
 from chainwright import Context, Format, Module, Part, Service
 from plugins import ikev2, mail
 from support.pages import (
+    all_commands,
     bounds,
-    command_table,
+    command_reference,
     compare,
     error_tables,
     hook_reference,
@@ -78,7 +79,7 @@ def test_nothing_that_the_status_says_is_left_out():
 
 
 def test_every_command_is_documented():
-    compare("docs/operation.md", "commands", command_table())
+    compare("docs/commands.md", "commands", command_reference())
 
 
 def commands_of_plugins() -> set[str]:
@@ -96,8 +97,8 @@ class Unasked:
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_every_command_that_a_page_names_exists(page: Path):
-    known = set(re.findall(r"^\| `([a-z ]+)` \|", command_table(), re.MULTILINE)) | {"COMMAND"} | commands_of_plugins()
-    families = {name.partition(" ")[0] for name in known if " " in name}
+    known = {name for name, _command in all_commands()} | {"COMMAND"} | commands_of_plugins()
+    families = {name[: space.start()] for name in known for space in re.finditer(" ", name)}
     for first, second in re.findall(
         r"(?:`|\$ |# |\./run )(?:--root \S+ )?(?:chainwright |(?<=run ))([a-z0-9]+)(?: ([a-z]+))?", read(str(page))
     ):
@@ -185,8 +186,8 @@ def test_every_key_of_the_core_is_documented_with_type_and_default(
 
 def test_every_key_that_each_module_has_is_documented():
     table = {words(row[0])[0]: row for row in rows(section("docs/settings.md", "## `[modules.NAME]`")) if words(row[0])}
-    assert set(_ModuleHeader.model_fields) == set(CORE_KEYS)
-    fields = {**_ModuleHeader.model_fields, **Module.model_fields}
+    assert set(_InstanceHeader.model_fields) == set(CORE_KEYS)
+    fields = {**_InstanceHeader.model_fields, **Module.model_fields}
     assert {name: row[2] for name, row in table.items()} == {
         name: written(field.default) for name, field in fields.items() if field.default is not PydanticUndefined
     }

@@ -80,7 +80,7 @@ def checkout(tmp_path: Path):
     """A directory with as much of a checkout as the tutorial uses."""
     place = tmp_path / "checkout"
     place.mkdir()
-    for name in ("tests", "pyproject.toml"):
+    for name in ("agent", "tests", "pyproject.toml"):
         (place / name).symlink_to(CHECKOUT / name)
     (place / ".venv").symlink_to(sys.prefix)
     (place / "run").write_text(f'#!/bin/sh\nexec {sys.executable} -m agent "$@"\n')

@@ -13,7 +13,7 @@ from support.waiting import until
 
 def write_settings(appliance: Deployed, *, domain: str = "t.example.com", more: str = "") -> None:
     appliance.settings(
-        f'hostname = "gw"\nplugins = ["slow"]\nsources = ["uploaded", "slow", "local"]\n[probe]\ntimeout = 3\n'
+        f'hostname = "gw"\nplugins.slow.enabled = true\nsources = ["uploaded", "slow", "local"]\n[probe]\ntimeout = 3\n'
         f'[modules.tunnel]\nport = {appliance.port}\ndomain = "{domain}"\n[source.slow]\n{more}\n'
     )
 

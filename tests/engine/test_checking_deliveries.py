@@ -63,7 +63,7 @@ class Carried:
         appliance.drop_in("tunnel")
         appliance.layout.plugins.joinpath("carrier.py").write_text(CARRIER)
         appliance.settings(
-            'hostname = "gw"\nplugins = ["carrier"]\nsources = ["uploaded", "carrier", "local"]\n'
+            'hostname = "gw"\nplugins.carrier.enabled = true\nsources = ["uploaded", "carrier", "local"]\n'
             f'[modules.tunnel]\nport = {free_port()}\ndomain = "{NAME}"\n[source.carrier]\nfile = "{file}"\n'
         )
 

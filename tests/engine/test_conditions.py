@@ -58,7 +58,7 @@ def enable(appliance, name: str, source: str, ladder: str = "") -> None:
     (appliance.layout.plugins / f"{name}.py").write_text(source)
     tables = appliance.layout.settings.read_text().partition("hostname")[2]
     sources = ladder or 'sources = ["uploaded", "local"]'
-    appliance.settings(f'plugins = ["{name}"]\n{sources}\nhostname{tables}')
+    appliance.settings(f"plugins.{name}.enabled = true\n{sources}\nhostname{tables}")
 
 
 def told_once(appliance) -> dict:

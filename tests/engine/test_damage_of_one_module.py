@@ -72,7 +72,7 @@ class Boxes(Deployed):
         assert self.outcomes() == dict.fromkeys(MODULES, Outcome.LIVE)
 
     def write(self, more: str = "") -> None:
-        text = 'hostname = "gw"\nplugins = ["box"]\n[probe]\ntimeout = 3\n'
+        text = 'hostname = "gw"\nplugins.box.enabled = true\n[probe]\ntimeout = 3\n'
         for name in MODULES:
             text += f'[modules.{name}]\nplugin = "box"\nport = {self.ports[name]}\ndomain = "{name}.example.test"\n'
             text += more if name == "b" else ""

@@ -63,7 +63,7 @@ def mx(appliance: Deployed, resolver: Server) -> Deployed:
 
 def configure(appliance: Deployed, resolver: Server, keeping: str = 'key = "keep"\nkeep_for = "1 renewal"') -> None:
     appliance.settings(
-        f'hostname = "gw"\nplugins = []\n[dane]\nresolvers = "127.0.0.1:{resolver.port}"\n'
+        f'hostname = "gw"\n[dane]\nresolvers = "127.0.0.1:{resolver.port}"\n'
         f'[modules.mx]\ndomain = "{NAME}"\n{keeping}\n'
     )
     appliance.apply()

@@ -57,7 +57,7 @@ class Guarded:
     def settings(self, hours: float) -> None:
         self.appliance.layout.plugins.joinpath("away.py").write_text(AWAY)
         self.appliance.settings(
-            'hostname = "gw"\nplugins = ["away"]\nsources = ["uploaded", "away", "local"]\n'
+            'hostname = "gw"\nplugins.away.enabled = true\nsources = ["uploaded", "away", "local"]\n'
             "[probe]\ninterval = 604800\ntimeout = 5\n"
             f'[modules.tunnel]\nport = {self.appliance.port}\ndomain = "{NAME}"\n'
             f'[source.away]\nhours = {hours}\nfile = "{self._file}"\n'

@@ -26,7 +26,7 @@ def write_settings(appliance: Deployed, keeping: str, *, sources: str = '"local"
     appliance.drop_in("tunnel")
     appliance.drop_in("slow")
     appliance.settings(
-        f'hostname = "gw"\nplugins = ["slow"]\nsources = ["uploaded", {sources}]\n'
+        f'hostname = "gw"\nplugins.slow.enabled = true\nsources = ["uploaded", {sources}]\n'
         f'[modules.tunnel]\nport = 1\ndomain = "{NAME}"\n{keeping}\n{more}\n[source.slow]\nfailures = 0\n'
     )
 

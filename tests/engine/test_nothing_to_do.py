@@ -135,7 +135,7 @@ def test_a_secret_outside_of_the_settings_is_watched_too(appliance):
     secret.write_text("one\n")
     secret.chmod(0o600)
     (appliance.layout.plugins / "solver.py").write_text(SOLVER)
-    appliance.settings('plugins = ["solver"]\n[dns.toy]\ntoken_file = "/elsewhere/token"\n')
+    appliance.settings('plugins.solver.enabled = true\n[dns.toy]\ntoken_file = "/elsewhere/token"\n')
     appliance.apply()
     assert fresh(str(appliance.root))
     secret.write_text("two\n")
@@ -186,7 +186,8 @@ def test_what_needs_attention_is_still_said_and_told_by_the_exit_code(appliance)
     appliance.drop_in("tunnel")
     port = free_port()
     appliance.settings(
-        'hostname = "gw"\nsources = ["slow", "local"]\nplugins = ["slow"]\n[source.slow]\nfailures = 9\nretry_seconds = 3600\n'
+        'hostname = "gw"\nsources = ["slow", "local"]\nplugins.slow.enabled = true\n'
+        "[source.slow]\nfailures = 9\nretry_seconds = 3600\n"
         f'[modules.tunnel]\nport = {port}\ndomain = "t.example.test"\n'
     )
     appliance.apply()

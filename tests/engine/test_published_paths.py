@@ -104,7 +104,7 @@ OLD_ENTRY, NEW_ENTRY = "/etc/old/entry.conf", "/etc/new/entry.conf"
 
 def write_settings(box: Deployed, *, module: str = "", service: str = "", more: str = "") -> None:
     box.settings(
-        'hostname = "gw"\nplugins = ["published"]\n[probe]\ntimeout = 3\n'
+        'hostname = "gw"\nplugins.published.enabled = true\n[probe]\ntimeout = 3\n'
         f"[services.toyd]\nport = {box.port}\n{service}[modules.front]\nport = {box.port}\n{module}{more}"
     )
 

@@ -17,7 +17,7 @@ def write_settings(appliance: Deployed, *, front=FRONT, side=SIDE, odd=()) -> No
     names = ", ".join(f'"{name}"' for name in front)
     others = ", ".join(f'"{name}"' for name in side)
     strange = ", ".join(f'"{name}"' for name in odd)
-    text = f'hostname = "gw"\nplugins = ["shared"]\n[probe]\ntimeout = 3\n[services.toyd]\nport = {appliance.port}\n'
+    text = f'hostname = "gw"\nplugins.shared.enabled = true\n[probe]\ntimeout = 3\n[services.toyd]\nport = {appliance.port}\n'
     text += f"[modules.front]\nport = {appliance.port}\nsites = [{names}]\nodd = [{strange}]\n" if front else ""
     text += f"[modules.side]\nport = {appliance.port}\nsites = [{others}]\n" if side else ""
     appliance.settings(text)

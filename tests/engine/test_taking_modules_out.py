@@ -18,7 +18,7 @@ BACK = {Step.GOING_BACK}
 def write_settings(
     appliance: Deployed, *modules: str, service: bool = True, plugin: bool = True, port: int = 0
 ) -> None:
-    text = 'hostname = "gw"\n' + ('plugins = ["shared"]\n' if plugin else "") + "[probe]\ntimeout = 3\n"
+    text = 'hostname = "gw"\n' + ("plugins.shared.enabled = true\n" if plugin else "") + "[probe]\ntimeout = 3\n"
     text += f"[services.toyd]\nport = {port or appliance.port}\n" if service else ""
     for name, site in (("front", FRONT), ("side", SIDE)):
         text += f'[modules.{name}]\nport = {appliance.port}\nsites = ["{site}"]\n' if name in modules else ""

@@ -75,7 +75,7 @@ def test_a_directory_that_can_not_be_made_is_told_and_all_else_goes_on(tunnel):
 )
 def test_a_module_whose_settings_or_files_can_not_be_read_stops_alone(tunnel, file, written, code):
     (tunnel.layout.plugins / "odd.py").write_text(dedent(ODD.format(file=file, written=written)))
-    table = tunnel.layout.settings.read_text().replace("plugins = [", 'plugins = ["odd", ')
+    table = tunnel.layout.settings.read_text().replace("plugins.", "plugins.odd.enabled = true\nplugins.", 1)
     tunnel.settings(f'{table}[modules.odd]\nwords = "odd"\n')
     before = tunnel.chains("tunnel")
     tunnel.renew()

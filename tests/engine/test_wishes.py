@@ -28,7 +28,7 @@ def asked(appliance):
 
 def write_settings(appliance: Deployed, *, failures: int, domain: str = NAME) -> None:
     appliance.settings(
-        f'hostname = "gw"\nplugins = ["slow"]\nsources = ["uploaded", "slow", "local"]\n[probe]\ntimeout = 3\n'
+        f'hostname = "gw"\nplugins.slow.enabled = true\nsources = ["uploaded", "slow", "local"]\n[probe]\ntimeout = 3\n'
         f'[modules.tunnel]\nport = {appliance.port}\ndomain = "{domain}"\n[source.slow]\nfailures = {failures}\n'
     )
 

@@ -22,7 +22,8 @@ from agent.model.events import Event, EventKind
 from agent.operations.reissue import reissue
 from agent.report import read_snapshot, report
 from agent.system.command import Action, Command, CommandResult, SystemRunner
-from support.appliances.deployed import CountingRunner, Deployed, served
+from agent.testing.runner import CountingRunner
+from support.appliances.deployed import Deployed, served
 from support.cas import certificates as toy_ca
 from support.ports import free_port
 from support.toml import table
@@ -99,7 +100,9 @@ class Faulty(Deployed):
         (self.desk / "ca.pem").write_bytes(toy_ca.pem(intermediate.certificate, root.certificate))
         self.drop_in("tiered")
         self.drop_in("tunnel")
-        self.configure(top='plugins = ["tiered", "tunnel"]\nsources = ["uploaded", "tiered", "local"]')
+        self.configure(
+            top='plugins.tiered.enabled = true\nplugins.tunnel.enabled = true\nsources = ["uploaded", "tiered", "local"]'
+        )
 
     def tables(self) -> str:
         neighbour = table("modules.tunnel", {"port": self.port, "domain": NEIGHBOUR})

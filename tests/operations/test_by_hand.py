@@ -44,7 +44,7 @@ def sites(appliance):
     appliance.port = free_port()
     names = ", ".join(f'"{name}"' for name in SITES)
     appliance.settings(
-        f'hostname = "gw"\nplugins = ["shared"]\n[probe]\ntimeout = 3\n[services.toyd]\nport = {appliance.port}\n'
+        f'hostname = "gw"\nplugins.shared.enabled = true\n[probe]\ntimeout = 3\n[services.toyd]\nport = {appliance.port}\n'
         f"[modules.front]\nport = {appliance.port}\nsites = [{names}]\n"
     )
     appliance.apply()
@@ -322,7 +322,7 @@ def test_a_new_root_signs_fifty_local_chains_in_one_pass(appliance):
     appliance.port = free_port()
     names = [f"s{number}.example.test" for number in range(50)]
     appliance.settings(
-        f'hostname = "gw"\nplugins = ["shared"]\n[services.toyd]\nport = {appliance.port}\n'
+        f'hostname = "gw"\nplugins.shared.enabled = true\n[services.toyd]\nport = {appliance.port}\n'
         f"[modules.front]\nport = {appliance.port}\nsites = {names}\n"
     )
     appliance.apply()

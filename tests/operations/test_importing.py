@@ -58,7 +58,7 @@ def gateway(appliance):
     appliance.drop_in("shared")
     names = ", ".join(f'"{name}"' for name in SITES)
     appliance.settings(
-        f'hostname = "gw"\nplugins = ["shared"]\nsources = ["uploaded", "acme", "local"]\n'
+        f'hostname = "gw"\nplugins.shared.enabled = true\nsources = ["uploaded", "acme", "local"]\n'
         f'[acme]\ndirectory = "{DIRECTORY}"\nnames = "any"\n'
         f"[services.toyd]\nport = {free_port()}\n[modules.front]\nport = {free_port()}\nsites = [{names}]\n"
     )

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from support.appliances.deployed import Deployed, short_directory
+from agent.testing.appliance import short_directory
+from support.appliances.deployed import Deployed
 from support.appliances.ikev2 import IKEv2Appliance
 from support.appliances.mailed import Mailed
 from support.appliances.proxied import INCLUDED, Proxied

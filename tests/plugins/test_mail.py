@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from agent.contract.context import DIRECTORY_MARK, ModulePart, ServiceContext
-from agent.rendering.render import filled_in, render_entry
+from agent.rendering.render import entry_of, filled_in
 from agent.rendering.templates import Templates, search_path
 from agent.system.layout import Layout
 from chainwright import Change, Endpoint, HostFacts, KeyType, StartTLS
@@ -132,7 +132,7 @@ def test_what_dovecot_includes_is_published_as_a_copy():
 def entry(service: Dovecot) -> dict[str, tuple]:
     context = service_context("dovecot", DIRECTORY_MARK)
     templates = Templates(search_path(Layout(Path("/")).templates, "dovecot", Dovecot), "dovecot")
-    rendering = render_entry(service, context, templates)
+    rendering = entry_of(service, service.render_entry(context), context, templates)
     where = f"{context.places.state}/3"
     return {file.path: (filled_in(rendering.texts[file.text], where, 3), file) for file in rendering.files}
 
@@ -321,13 +321,13 @@ ENDS = "dovecot runs with shutdown_clients = yes and ends every session when it 
     ],
 )
 def test_whom_a_reload_cuts_is_said_by_the_setting_that_dovecot_runs_with(printed, said):
-    assert [each.sentence for each in mail().consequences(CHANGE, printed)] == said
-    assert [*mail().consequences(Change(kind="root", subject=""), printed)] == [], "no chain changes"
+    assert [each.sentence for each in mail().consequences_of(CHANGE, printed)] == said
+    assert [*mail().consequences_of(Change(kind="root", subject=""), printed)] == [], "no chain changes"
 
 
 def test_of_many_users_some_are_named():
     printed = "live yes\nfile yes\n" + "".join(f"session 1 user{number:02}\n" for number in range(25))
-    (said,) = mail().consequences(CHANGE, printed)
+    (said,) = mail().consequences_of(CHANGE, printed)
     assert said.sentence.startswith("25 mail sessions drop (user00, ")
     assert "user19, 5 more); " in said.sentence
     assert said.severity == "outage"

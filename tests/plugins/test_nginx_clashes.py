@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from agent.engine.recheck import Recheck
+from agent.testing.appliance import short_directory
 from plugins.nginx.configuration import Reader
 from plugins.nginx.cures import cure_for
 from plugins.nginx.diagnose import findings
 from plugins.nginx.servers import servers
-from support.appliances.deployed import short_directory
 from support.appliances.proxied import NGINX, SITES, TEMPORARY, Proxied
 from support.cas import certificates as toy_ca
 from support.clients.terminal import Terminal

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from agent.contract.context import DIRECTORY_MARK, ModulePart, ServiceContext
-from agent.rendering.render import filled_in, render_entry
+from agent.rendering.render import entry_of, filled_in
 from agent.rendering.templates import Templates, search_path
 from agent.system.layout import Layout
 from chainwright import Endpoint, HostFacts, KeyType
@@ -371,12 +371,12 @@ def entry_files(service: Nginx) -> dict[str, str]:
         places = layout.service("nginx")
         context = ServiceContext("nginx", Path(DIRECTORY_MARK), (part,), HOST, box.http01, places)
     templates = Templates(search_path(layout.templates, "nginx", Nginx), "nginx")
-    rendering = render_entry(service, context, templates)
+    rendering = entry_of(service, service.render_entry(context), context, templates)
     return {file.path: filled_in(rendering.texts[file.text], f"{places.state}/3", 3) for file in rendering.files}
 
 
 def test_the_administrators_file_is_published_as_a_copy():
-    files = {file.path: file for file in Nginx().render(service_context())}
+    files = {file.path: file for file in Nginx().render_entry(service_context())}
     published = files["include.conf"]
     assert (published.publish, published.how) == (Path("/etc/nginx/conf.d/chainwright.conf"), "copy")
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from agent.contract.context import Http01, ModulePart, ServiceContext
-from agent.rendering.render import filled_in, render_entry
+from agent.rendering.render import entry_of, filled_in
 from agent.rendering.templates import Templates, search_path
 from agent.system.layout import Layout
 from chainwright import Change, Command, Endpoint, HostFacts, KeyType, Signal
@@ -51,7 +51,7 @@ def rendered(service: SSTPService, module: SSTP) -> dict[str, str]:
         context = box.context(module, "sstp", services={"sstp": service})
         of_module = box.rendering(module, context)
         templates = Templates(search_path(ROOT / "none", "sstp", SSTPService), "sstp")
-        of_entry = render_entry(service, service_context(), templates)
+        of_entry = entry_of(service, service.render_entry(service_context()), service_context(), templates)
     files = {}
     for place, rendering in (("module", of_module), ("entry", of_entry)):
         for file in rendering.files:
@@ -210,7 +210,7 @@ def test_sessions_are_asked_for_only_where_they_drop():
 
 
 def consequences(observed: str, *slots: str) -> list[tuple[str, str]]:
-    found = sstp().consequences(Change("root", "", slots), observed)
+    found = sstp().consequences_of(Change("root", "", slots), observed)
     return [(each.sentence, each.severity) for each in found]
 
 

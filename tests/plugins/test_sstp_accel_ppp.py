@@ -11,8 +11,8 @@ import pytest
 from agent.model.deployment import Outcome
 from agent.operations.root import root_effects, upload_root
 from agent.system.command import Action, CommandResult, Signal
+from agent.testing.runner import CountingRunner
 from plugins.sstp.packets import END_OF_HEAD, call, request
-from support.appliances.deployed import CountingRunner
 from support.appliances.sstp import ACCEL_PPP, SSTPAppliance, received
 from support.waiting import until
 

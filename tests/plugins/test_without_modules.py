@@ -105,7 +105,7 @@ def test_every_hook_of_a_service_can_be_asked_with_one_module_and_with_none(layo
         layout.service(name),
     )
     assert list(service.contradictions({})) == []
-    list(service.render(context))
+    list(service.render_entry(context))
     asked = (service.check_command, service.reload_command, service.start_command, service.running)
     named = [each for ask in asked if (each := ask(context)) is not None]
     assert parts or not [each for each in named if str(state) in str(each)]

@@ -145,49 +145,6 @@ def test_a_key_too_weak_for_the_systems_policy_is_seen_all_the_same(maker, tmp_p
     assert seen.stdout.split() == list(weak.fingerprints)
 
 
-# STARTTLS
-
-SMTP = ["S: 220-mx.example.test", "S: 220 ESMTP", "C: EHLO [127.0.0.1]", "S: 250-mx", "S: 250 STARTTLS", "C: STARTTLS"]
-IMAP = ["S: * OK [CAPABILITY IMAP4rev1 STARTTLS] ready", "C: a STARTTLS", "S: * CAPABILITY IMAP4rev1"]
-POP3 = ["S: +OK ready <1@mx>", "C: STLS"]
-TALKS = {
-    StartTLS.SMTP: [*SMTP, "S: 220 Go ahead"],
-    StartTLS.IMAP: [*IMAP, "S: a OK Begin"],
-    StartTLS.POP3: [*POP3, "S: +OK Begin"],
-}
-
-
-@pytest.mark.parametrize("protocol", StartTLS)
-def test_a_connection_that_begins_in_the_clear_is_secured_and_seen(protocol, material):
-    with listening(saying(*TALKS[protocol], then=securing(material.context))) as server:
-        assert look(Endpoint(server.port, NAME, starttls=protocol)).fingerprints == material.fingerprints
-        assert look(Endpoint(server.port, NAME), TLSProbe(protocol)).fingerprints == material.fingerprints
-
-
-LOCAL_PROBLEM = "454 4.7.0 TLS not available due to local problem"
-REFUSALS = [
-    (StartTLS.SMTP, [*SMTP, f"S: {LOCAL_PROBLEM}"], f'STARTTLS was answered with "{LOCAL_PROBLEM}"'),
-    (StartTLS.SMTP, ["S: 554-no", "S: 554 go away"], 'the service greets with "554 go away"'),
-    (StartTLS.SMTP, [*SMTP[:3], "S: 502 what?"], 'EHLO was answered with "502 what?"'),
-    (StartTLS.SMTP, ["S: 220-and so on"] * 200, "the service does not end its answer"),
-    (StartTLS.IMAP, [*IMAP, "S: a BAD not enabled."], 'STARTTLS was answered with "a BAD not enabled."'),
-    (StartTLS.IMAP, ["S: * BYE busy"], 'the service greets with "* BYE busy"'),
-    (StartTLS.POP3, [*POP3, "S: -ERR \x1b[2Jno\x07"], 'STLS was answered with "-ERR ?[2Jno?"'),
-    (StartTLS.POP3, ["S: -ERR " + "x" * 9000], f'the service greets with "-ERR {"x" * 195}..."'),
-]
-
-
-@pytest.mark.parametrize(("protocol", "script", "expected"), REFUSALS)
-def test_a_refused_starttls_is_told_in_the_services_own_words(protocol, script, expected):
-    with listening(saying(*script, then=lambda connection: connection.recv(100))) as server:
-        assert reason(Endpoint(server.port, starttls=protocol)) == f"{expected}."
-
-
-def test_a_service_that_hangs_up_before_starttls_is_told():
-    with listening(saying(*SMTP[:2])) as server:
-        assert reason(Endpoint(server.port, starttls=StartTLS.SMTP)) == "the service closed the connection."
-
-
 # No proper answer
 
 

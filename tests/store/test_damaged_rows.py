@@ -12,6 +12,7 @@ from agent.model.deployment import Refusal, RefusedKind
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.kept_key import KeyRole
 from agent.model.need import Request
+from agent.model.override import OverrideBase
 from agent.model.records import OrderRecord, Watch
 from agent.model.resolved import ResolvedName
 from agent.pki.chain import KeyType, Purpose, generate_key
@@ -82,6 +83,7 @@ def fill(appliance) -> None:
         store.watches.put(Watch(chain=binding.chain, next_at=now))
         store.deployments.refuse(Refusal("gone", "a", RefusedKind.CHAIN, "b", problem, 1, now))
         store.resolved.put([ResolvedName("gone", "db.test", now, 60)])
+        store.overrides.put([OverrideBase("gone/a.j2", "", now)])
         store.failing.add("acme", ["gone.example.test"], request, now)
         store.database.execute("delete from jobs")
         store.database.execute("insert into jobs (id, action, subject, who, started_at) values ('1', '', '', '', '')")

@@ -32,6 +32,7 @@ COLUMNS = {
     },
     "conditions": {"since": FACT},
     "cross_certificates": {"created_at": FACT, "not_before": VALIDITY, "not_after": VALIDITY},
+    "deliveries": {"tried_at": FACT, "retry_at": PAUSE},
     "deployments": {"at": FACT, "tried_at": FACT, "retry_at": PAUSE},
     "devices": {"made_at": FACT, "used_at": FACT},
     "endpoints": {"checked_at": FACT, "served_at": FACT, "wrong_since": FACT, "next_at": PAUSE},
@@ -44,6 +45,7 @@ COLUMNS = {
     "login_failures": {"at": FACT},
     "observations": {"since": FACT, "tried_at": FACT, "retry_at": PAUSE},
     "orders": {"lease_at": FACT, "tried_at": FACT, "retry_at": PAUSE},
+    "overrides": {"since": FACT},
     "peers": {
         "created_at": FACT,
         "replaced_at": FACT,
@@ -87,6 +89,7 @@ COLUMNS = {
     },
 }
 BEGINNINGS = {
+    ("deliveries", "retry_at"): "tried_at",
     ("deployments", "retry_at"): "tried_at",
     ("endpoints", "next_at"): "checked_at",
     ("observations", "retry_at"): "tried_at",

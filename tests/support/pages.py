@@ -33,11 +33,13 @@ from agent.health.room import nearly_full, read_only
 from agent.health.roots import root_overdue, root_prepared, root_replaced
 from agent.health.rsa_roots import clients_not_asked, peers_not_listed, rsa_signed_by_other
 from agent.health.states import Status
+from agent.health.templates import behind, unread
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.kept_key import KeptKey, KeyReuse, KeyRole
 from agent.model.mta_sts import PolicyLook
 from agent.model.need import Need
 from agent.model.observed import ObservedState
+from agent.model.override import Override, OverrideBase
 from agent.model.resolved import ResolvedName
 from agent.model.restart import Restart
 from agent.model.root import RootRecord
@@ -59,6 +61,8 @@ MODULES = Path("/var/lib/chainwright/modules")
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 RSA_ROOT = 'Have an RSA root beside it: key_type = ["ecdsa-p256", "rsa-2048"] in [root]'
 NEXT_ROOT = RootRecord("ab" * 32, "gw Root CA 2026", AT, AT.replace(year=2036), "", AT)
+OVERRIDDEN = OverrideBase("reverse_proxy/site.conf.j2", "", AT)
+OVERRIDE = Override(OVERRIDDEN.template, Path("/etc/chainwright/templates") / OVERRIDDEN.template, None)
 TLSA = "_25._tcp.mail.example.com"
 UNRESOLVED = ResolvedName("reverse_proxy", "db.lan", AT, 60, words="Name or service not known", failing_since=AT)
 END = "<!-- end -->"
@@ -126,21 +130,37 @@ WITHOUT_DOCSTRING = {
 # Commands
 
 
-def command_table() -> str:
-    """Return a table of every command with the first sentence of its help; of a family, each of its commands as well."""
+def command_reference() -> str:
+    """Return a table of all commands with the first sentence of their help, and below it the help of each."""
+    found = list(all_commands())
+    rows = [
+        f"| [`{name}`](#{name.replace(' ', '-')}) | {_cell(command.get_short_help_str(300))} |\n"
+        for name, command in found
+    ]
+    helps = [f"\n## {name}\n\n```text\n{_help(name, command)}\n```\n" for name, command in found]
+    return f"\n| command | |\n|---|---|\n{''.join(rows)}{''.join(helps)}\n"
+
+
+def all_commands() -> Iterator[tuple[str, click.Command]]:
+    """Yield every command by its name; of a family, each of its commands as well."""
     program = Program()
     context = click.Context(program, info_name="chainwright", obj=Invocation(root=Path("/nowhere")))
-    return "\n| command | |\n|---|---|\n" + "".join(_command_rows(program, context, "")) + "\n"
+    yield from _commands_of(program, context, "")
 
 
-def _command_rows(family: click.Group, context: click.Context, prefix: str) -> Iterator[str]:
+def _commands_of(family: click.Group, context: click.Context, prefix: str) -> Iterator[tuple[str, click.Command]]:
     for name in sorted(family.list_commands(context)):
         command = family.get_command(context, name)
         assert command is not None
         if not isinstance(command, click.Group) or command.invoke_without_command:
-            yield f"| `{prefix}{name}` | {_cell(command.get_short_help_str(300))} |\n"
+            yield f"{prefix}{name}", command
         if isinstance(command, click.Group):
-            yield from _command_rows(command, context, f"{prefix}{name} ")
+            yield from _commands_of(command, context, f"{prefix}{name} ")
+
+
+def _help(name: str, command: click.Command) -> str:
+    context = click.Context(command, info_name=f"chainwright {name}", terminal_width=100, color=False)
+    return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
 
 
 # Errors
@@ -203,6 +223,9 @@ def status_problems() -> list[Problem]:
         clients_not_asked("strongSwan for laptops (EAP-TLS)", "gw Root CA", RSA_ROOT),
         peers_not_listed("strongSwan for laptops (EAP-TLS)", ["anna"], "gw Root CA"),
         observed(TUNNEL, AT),
+        behind(OVERRIDE, OVERRIDDEN),
+        unread(OVERRIDE, OVERRIDDEN),
+        unread(OVERRIDE, None),
         ends_again(Restart("nginx", 4, AT), AT),
         rsa_signed_by_other(["reverse_proxy/www.example.com.rsa"], "gw Root CA", RSA_ROOT),
         *(each.problem for each in (*of_tlsa(), *of_mta_sts())),

@@ -1,16 +1,5 @@
-"""Waiting for what another thread or process does."""
+"""Waiting for what another thread or process does, as authors of plugins do."""
 
-from __future__ import annotations
+from chainwright.testing import until
 
-import time
-from collections.abc import Callable
-
-
-def until(condition: Callable[[], object], *, seconds: float = 20.0, what: str | Callable[[], str] = "") -> None:
-    """Wait for a condition, in short steps and not for ever. `what`: what is waited for, told when it doesn't come."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, (
-            f"not within {seconds:g} s: {(what() if callable(what) else what) or condition}"
-        )
-        time.sleep(0.02)
+__all__ = ["until"]

@@ -17,7 +17,8 @@ from agent.backup.archive import MANIFEST, ArchiveReader, member_name, put, put_
 from agent.backup.manifest import Part
 from agent.pki.age import AgeReader, AgeWriter, Target
 from agent.system.addresses import own_addresses
-from support.appliances.deployed import Deployed, short_directory
+from agent.testing.appliance import short_directory
+from support.appliances.deployed import Deployed
 from support.clients.terminal import PROGRAM
 from support.processes import prepared
 

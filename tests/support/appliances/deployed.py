@@ -4,94 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import shutil
 import socket
 import ssl
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar
 
-from agent.engine.engine import Engine, Result
-from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal
-from agent.model.events import Event
-from agent.operations.locked_state import locked_state
+from agent.model.deployment import EndpointRecord, Outcome, Refusal
 from agent.probing.handshake import lenient_context
-from agent.store import Store
-from agent.system.command import Action, CommandResult, SystemRunner
-from agent.system.layout import Layout
 from agent.system.processes import process_of
-from support.paths import DYING, TESTS, THIRD_PARTY
+from agent.testing import toyd
+from agent.testing.appliance import Appliance
+from support.paths import DYING, THIRD_PARTY
 from support.processes import prepared
 from support.processes.tree import kill_all
 from support.waiting import until
 
-TOYD = TESTS / "support/servers/toyd.py"
-T = TypeVar("T")
-
-NO_CA = 'sources = ["uploaded", "local"]\n'
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.offset = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.offset
-
-    def advance(self, **span: float) -> None:
-        self.offset += timedelta(**span)
-
-
-class CountingRunner:
-    """Runs for real, and remembers what it ran."""
-
-    def __init__(self) -> None:
-        self.ran: list[Action] = []
-
-    def run(self, action: Action) -> CommandResult:
-        self.ran.append(action)
-        return SystemRunner().run(action)
-
-    @property
-    def acted(self) -> list[Action]:
-        """Return what it ran beside looks at services as they run, which are part of each pass."""
-        return [action for action in self.ran if ".observe" not in str(action)]
-
-    def count(self, word: str) -> int:
-        return sum(word in str(action) for action in self.ran)
-
-
-@contextmanager
-def short_directory() -> Iterator[Path]:
-    """Give a directory with a short name, as UNIX sockets need it, that services' unprivileged processes reach."""
-    root = Path(tempfile.mkdtemp(prefix="cw-"))
-    root.chmod(0o755)
-    try:
-        yield root
-    finally:
-        shutil.rmtree(root)
+TOYD = Path(toyd.__file__)
 
 
 @dataclass
-class Deployed:
+class Deployed(Appliance):
     """One appliance. An appliance for one module on its service says what is special in `tables`, `start_service`, `pid_files`.
 
     Its settings are fields: change them, then `configure`.
     """
 
-    root: Path
-    clock: Clock = field(default_factory=Clock)
-    runner: CountingRunner = field(default_factory=CountingRunner)
-    events: list[Event] = field(default_factory=list)
     processes: dict[str, subprocess.Popen[bytes] | prepared.Process] = field(default_factory=dict)
     module: dict[str, Any] = field(default_factory=dict)
     service: dict[str, Any] = field(default_factory=dict)
@@ -100,30 +41,13 @@ class Deployed:
     more: str = ""
     """Further tables."""
     probe_timeout: int = 5
-    names: dict[str, Sequence[str] | str] = field(default_factory=dict)
-    """Host name -> addresses, or why it doesn't resolve: what the engine of this process is told by its resolver."""
-    asked: list[str] = field(default_factory=list)
-    """Names that it was asked for."""
     name: ClassVar[str] = ""
     """The module."""
 
     def __post_init__(self) -> None:
-        self.layout = Layout(self.root)
-        self.layout.plugins.mkdir(parents=True)
-        self.layout.run.mkdir(parents=True)
+        super().__post_init__()
         (self.root / "bin").mkdir()
         self.program("toyd", f'#!/bin/sh\nexec {sys.executable} -I -S {TOYD} "$@"\n')
-
-    @classmethod
-    @contextmanager
-    def make(cls, **options: Any) -> Iterator[Self]:
-        """Give an appliance, and end all that it has started."""
-        with short_directory() as root:
-            appliance = cls(root, **options)
-            try:
-                yield appliance
-            finally:
-                appliance.close()
 
     def program(self, name: str, text: str) -> str:
         """Write a program of the test's own; return its path."""
@@ -136,11 +60,6 @@ class Deployed:
     def path(self) -> str:
         return f"{self.root / 'bin'}:{os.environ['PATH']}"
 
-    def settings(self, text: str) -> None:
-        """Write the settings. A ladder that they don't name has no CA in it: nothing is asked beyond this machine."""
-        ladder = "" if re.search("^sources = ", text, re.MULTILINE) else NO_CA
-        self.layout.settings.write_text(ladder + text)
-
     def configure(self, **changes: object) -> None:
         """Change fields, and write the settings."""
         for name, value in changes.items():
@@ -152,52 +71,9 @@ class Deployed:
         """Return the tables of the module and its services."""
         return ""
 
-    def override(self, name: str, text: str) -> Path:
-        """Write a template of the operator's."""
-        path = self.layout.templates / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
     def drop_in(self, name: str) -> None:
         """Install a plugin of tests/third_party, with its templates."""
-        shutil.copy(THIRD_PARTY / f"{name}.py", self.layout.plugins)
-        shutil.copytree(THIRD_PARTY / "templates", self.layout.plugins / "templates", dirs_exist_ok=True)
-
-    def engine(self) -> Engine:
-        return Engine(
-            self.layout,
-            clock=self.clock,
-            runner=self.runner,
-            listeners=[self.events.append],
-            who="test",
-            resolve=self.resolve,
-        )
-
-    def resolve(self, name: str) -> Sequence[str]:
-        self.asked.append(name)
-        found = self.names.get(name, "Name or service not known")
-        if isinstance(found, str):
-            raise OSError(-2, found)
-        return found
-
-    def change(self, operation: Callable[..., T], *given: object, **options: object) -> T:
-        """Do what an administrator does, as one change under the lock."""
-        with locked_state(self.engine()) as state:
-            return operation(state, *given, **options)
-
-    def apply(self, **options: float) -> Result:
-        return self.engine().apply(wait=0, **options)
-
-    def store(self) -> Store:
-        return Store.open(self.layout)
-
-    def deployment(self, module: str) -> Deployment:
-        with self.store() as store:
-            return store.deployments.all()[module]
-
-    def live(self, module: str) -> Path:
-        return (self.layout.module(module).state / "live").resolve()
+        self.install(THIRD_PARTY / f"{name}.py")
 
     def assert_live(self) -> None:
         deployment = self.deployment(self.name)
@@ -224,9 +100,7 @@ class Deployed:
 
     def chains(self, module: str = "") -> dict[str, Any]:
         """Return the chain that each slot is bound to."""
-        with self.store() as store:
-            bindings = store.modules.bindings()
-        return {each.slot: each.chain for each in bindings if each.module == (module or self.name)}
+        return super().chains(module or self.name)
 
     def records(self) -> list[EndpointRecord]:
         with self.store() as store:

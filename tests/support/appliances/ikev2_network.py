@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from vici.exception import CommandException
 
+from agent.testing.appliance import short_directory
 from plugins.ikev2.vici_socket import session
-from support.appliances.deployed import short_directory
 from support.appliances.ikev2 import IKEv2Appliance
 from support.waiting import until
 

@@ -31,7 +31,7 @@ class Keen:
         listed = ladder or '"uploaded", "keen", "local"'
         source = f'[source.keen]\ndesk = "{self.desk}"\n{more}\n' if "keen" in listed else ""
         self.appliance.settings(
-            f'hostname = "gw"\nplugins = ["keen"]\nsources = [{listed}]\n{source}'
+            f'hostname = "gw"\nplugins.keen.enabled = true\nsources = [{listed}]\n{source}'
             f"[modules.keen_files]\nnames = {json.dumps(list(names))}\nalone = {json.dumps(list(alone))}\n"
         )
 

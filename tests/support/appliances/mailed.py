@@ -13,6 +13,7 @@ from agent.contract.endpoint import StartTLS
 from agent.demo.modules import dovecot_version
 from agent.probing.connection import restricted_context
 from agent.probing.handshake import lenient_context
+from agent.probing.plain_stream import PlainStream
 from agent.probing.starttls import begin
 from agent.system.processes import process_of
 from support.appliances.deployed import Deployed, leaf_of, run_quietly
@@ -133,7 +134,7 @@ class Mailed(Deployed):
         plain = socket.create_connection(("127.0.0.1", self.ports[door]), timeout=20)
         try:
             if protocol := LISTENERS[door]:
-                begin(plain, protocol, door, time.monotonic() + 20)
+                begin(PlainStream(plain, door, time.monotonic() + 20), protocol, MAIN)
             plain.settimeout(20)
             context = restricted_context(kind) if kind else lenient_context()
             return context.wrap_socket(plain, server_hostname=name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent.contract.context import DIRECTORY_MARK, Context, ModulePart, ServiceContext
-from agent.rendering.render import render_entry
+from agent.rendering.render import entry_of
 from agent.rendering.templates import Templates, search_path
 from agent.system.command import Signal
 from agent.system.processes import process_of
@@ -30,7 +30,7 @@ class NginxAppliance(StagedAppliance):
         parts = tuple(ModulePart(each.module, "reverse_proxy", each.directory) for each in contexts)
         context = ServiceContext("nginx", Path(DIRECTORY_MARK), parts, self.host, self.http01, places)
         templates = Templates(search_path(self.layout.templates, "nginx", Nginx), "nginx")
-        rendering = render_entry(self.service, context, templates)
+        rendering = entry_of(self.service, self.service.render_entry(context), context, templates)
         directory = places.state / str(self.number)
         self.write(rendering, directory)
         return replace(context, directory=directory)

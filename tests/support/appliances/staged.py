@@ -19,7 +19,7 @@ from agent.rendering.render import Ownership, Rendering, filled_in, render_modul
 from agent.rendering.templates import Templates, search_path
 from agent.system.command import SystemRunner
 from agent.system.layout import Layout
-from support.appliances.deployed import short_directory
+from agent.testing.appliance import short_directory
 from support.cas import certificates as toy_ca
 
 PATIENCE = 20.0

@@ -129,3 +129,18 @@ def saying(*script: str, then: Handler = lambda connection: None) -> Handler:
         then(connection)
 
     return handle
+
+
+def exchanging(*script: tuple[str, bytes], then: Handler = lambda connection: None) -> Handler:
+    """Return a handler for a conversation in octets: ``("S", octets)`` is sent, ``("C", octets)`` must come, `then` goes on."""
+
+    def handle(connection: socket.socket) -> None:
+        with connection.makefile("rb", buffering=0) as stream:
+            for who, octets in script:
+                if who == "S":
+                    connection.sendall(octets)
+                elif stream.read(len(octets)) != octets:
+                    return
+        then(connection)
+
+    return handle
