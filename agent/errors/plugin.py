@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.errors.base import AgentError
+from agent.errors.wording import reason_of
 
 DISABLED = "It is disabled, everything else goes on."
 STAYS = "Its last generation stays in place, the others go on."
@@ -42,10 +43,19 @@ class ImportFailed(LoadError):
     """The import raised."""
 
     code = "plugin.import_failed"
-    cause = "Its import failed: {error:reason}."
+    cause = "Its import failed: {why:sentence}"
     fix = f"Install what it lacks, or update it, then: {LIST}"
     detail = "{error:place}"
     error: BaseException
+    place: str = ""
+    """File and line."""
+    hint: str = ""
+    """What was meant, a clause or a question."""
+
+    @property
+    def why(self) -> str:
+        """What was raised, and what was meant."""
+        return "; ".join(each for each in (reason_of(self.error), self.hint) if each)
 
 
 class VersionRefused(LoadError):
@@ -79,6 +89,8 @@ class RegistrationFailed(LoadError):
     detail = "{error:place}"
     hook: str
     error: BaseException
+    place: str = ""
+    """File and line."""
 
 
 class CommandsFailed(LoadError):
@@ -89,6 +101,8 @@ class CommandsFailed(LoadError):
     effect = "Its commands are missing, its modules go on."
     detail = "{error:place}"
     error: BaseException
+    place: str = ""
+    """File and line."""
 
 
 class UnknownHook(LoadError):
@@ -281,6 +295,22 @@ class DeclarationRefused(PluginError):
     reason: str
     place: str = ""
     """File and line of the plugin."""
+
+
+class PluginHangs(PluginError):
+    """A plugin did not answer; for the rest of the process it is not asked again."""
+
+    code = "plugin.hangs"
+    cause = 'The plugin "{plugin}" did not answer {hook} within {seconds:number} s, and is not asked again meanwhile.'
+    where = "{subject}{place:? (%)}"
+    fix = f"Correct or update it; {LIST} names its distribution."
+    plugin: str
+    hook: str
+    seconds: float
+    subject: str
+    effect: str = ""
+    place: str = ""
+    """File and line at which it was."""
 
 
 class ObserverRaised(PluginError):

@@ -1,80 +1,71 @@
-"""Answers that hooks of a life may give: who is asked, and the types of what comes back."""
+"""Checks of what comes back from plugins, by type and at once. Only types are named: a value may hold a secret."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
 
-from agent.contract.context import Consequence
-from agent.contract.declaration import Declaration
-from agent.contract.endpoint import Endpoint
-from agent.contract.file import ChainFile, Template, Text
-from agent.contract.module import Module
-from agent.contract.service import Service
-from agent.model.need import Need
-from agent.system.command import Command, Signal
+MOST_MEMBERS = 100_000
+"""Of one answer: files, endpoints, names."""
+LONGEST_TEXT = 10_000
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a hook may answer."""
-
-    kinds: tuple[type, ...]
-    """Of the value, or of the members where it is a list."""
-    several: bool = False
-    """It is a list; a module may return any iterable."""
-    optional: bool = False
-    """It may be None."""
+class WrongAnswer(TypeError):
+    """An answer that the contract does not allow: why, as a clause."""
 
 
-_COMMAND = Answer((Command,), optional=True)
-MODULE_HOOKS: Mapping[str, Answer] = {
-    "declare_needs": Answer((Need,), several=True),
-    "names_to_resolve": Answer((str,), several=True),
-    "receive_chains": Answer((ChainFile,), several=True),
-    "render_files": Answer((Template, Text), several=True),
-    "prepare_command": Answer((Command,), several=True),
-    "check_command": _COMMAND,
-    "reload_command": Answer((Command, Signal), optional=True),
-    "running": Answer((Command, Path), optional=True),
-    "start_command": _COMMAND,
-    "confirm_command": _COMMAND,
-    "probes": Answer((Endpoint,), several=True),
-    "observe_command": _COMMAND,
-    "mend_command": _COMMAND,
-    "inspect_command": _COMMAND,
-    "consequences_of": Answer((Consequence,), several=True),
-}
-"""The life of a module."""
-SERVICE_HOOKS: Mapping[str, Answer] = {
-    "render_entry": Answer((Template, Text), several=True),
-    "check_command": _COMMAND,
-    "included_command": _COMMAND,
-    "diagnose_command": _COMMAND,
-    "reload_command": MODULE_HOOKS["reload_command"],
-    "running": MODULE_HOOKS["running"],
-    "start_command": _COMMAND,
-    "confirm_command": _COMMAND,
-    "observe_command": _COMMAND,
-    "mend_command": _COMMAND,
-    "why_unseen": Answer((str,)),
-    "warnings_in": Answer((str,), several=True),
-    "cure_for": Answer((str,)),
-    "awaits_network": Answer((bool,)),
-}
-"""What a service that modules share is asked."""
-LIFE: Mapping[str, Answer] = {**MODULE_HOOKS, **SERVICE_HOOKS}
-"""Hooks that are asked of one declaration at a time: a policy wraps them, and no plugin as a whole answers them."""
+def members(answer: object, kinds: tuple[type, ...], most: int = MOST_MEMBERS) -> list[Any]:
+    """Return the members of a list, a tuple, a set or a generator, which is read no further than `most`. Raises `WrongAnswer`."""
+    if not isinstance(answer, Iterable) or isinstance(answer, str | bytes | bytearray | Mapping):
+        raise WrongAnswer(f"it is {kind_of(answer)}, not a list")
+    found = list(islice(answer, most + 1))
+    if len(found) > most:
+        raise WrongAnswer(f"it has more than {most} members")
+    for each in found:
+        if not isinstance(each, kinds):
+            raise WrongAnswer(f"it holds {kind_of(each)}, only {names_of(kinds)} may stand there")
+    return found
 
 
-def hooks_of(declaration: type) -> Mapping[str, Answer]:
-    """Return the hooks that are asked of a class of modules or services."""
-    if issubclass(declaration, Module):
-        return MODULE_HOOKS
-    return SERVICE_HOOKS if issubclass(declaration, Service) else {}
+def one_of(answer: object, kinds: tuple[type[T], ...]) -> T | None:
+    """Return an answer that is one of `kinds`, or None. Raises `WrongAnswer`."""
+    if answer is not None and not isinstance(answer, kinds):
+        raise WrongAnswer(f"it is {kind_of(answer)}, not {names_of(kinds)} or None")
+    return answer
 
 
-def subject_of(asked: Declaration) -> str:
-    """Return what an error names: the instance of a module, or ``service NAME``."""
-    return f"service {asked.instance}" if isinstance(asked, Service) else asked.instance
+def exactly(answer: object, kind: type[T]) -> T:
+    """Return an answer that is a `kind`. Raises `WrongAnswer`."""
+    if not isinstance(answer, kind) or (kind is not bool and isinstance(answer, bool)):
+        raise WrongAnswer(f"it is {kind_of(answer)}, not {names_of((kind,))}")
+    return answer
+
+
+def text(answer: object, longest: int = LONGEST_TEXT) -> str:
+    """Return an answer that is a text of no more than so many characters. Raises `WrongAnswer`."""
+    found = exactly(answer, str)
+    if len(found) > longest:
+        raise WrongAnswer(f"it is a text of {len(found)} characters, more than {longest}")
+    return found
+
+
+def instant(answer: object) -> datetime:
+    """Return an answer that is an instant with a time zone. Raises `WrongAnswer`."""
+    found = exactly(answer, datetime)
+    if found.utcoffset() is None:
+        raise WrongAnswer("it is a datetime without a time zone")
+    return found
+
+
+def kind_of(value: object) -> str:
+    """Name the type of a value."""
+    return "None" if value is None else f"an object of type {type(value).__name__}"
+
+
+def names_of(kinds: tuple[type, ...]) -> str:
+    """Name types."""
+    return " or ".join(kind.__name__ for kind in kinds)

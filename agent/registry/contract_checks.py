@@ -30,8 +30,8 @@ from agent.errors.plugin import (
     UnknownHook,
 )
 from agent.pki.key import KeyType
-from agent.registry.answers import LIFE, MODULE_HOOKS
 from agent.registry.class_checks import at_line, mistakes
+from agent.registry.life_hooks import LIFE, MODULE_HOOKS
 from agent.registry.places import place_of_attribute, place_of_code
 
 NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,63}")

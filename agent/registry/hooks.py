@@ -23,8 +23,8 @@ from agent.errors.plugin import DeclarationRefused, ModuleRaised, ObserverRaised
 from agent.errors.wording import few
 from agent.model.events import Event
 from agent.model.need import HostFacts, Need
-from agent.registry.answers import LIFE, Answer, hooks_of, subject_of
 from agent.registry.contract_checks import implementations, shows_without_endpoint
+from agent.registry.life_hooks import LIFE, Answer, hooks_of, subject_of
 from agent.registry.places import place_of_code
 from agent.system.activity import HOOK_SECONDS, Activity
 from agent.system.command import Action, Command

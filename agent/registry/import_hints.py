@@ -24,11 +24,17 @@ def hint_of(error: BaseException) -> str:
     """Return what mends it, as a clause or a question; empty: that isn't known."""
     if isinstance(error, ImportError) and (missing := MISSING.match(str(error))):
         return _did_you_mean(missing[1], chainwright.__all__)
-    name = untyped_attribute(error)
+    name = _untyped_attribute(error)
     return _of_attribute(name) if name else ""
 
 
-def untyped_attribute(error: BaseException) -> str:
+def place_of_mistake(error: BaseException, place: str) -> str:
+    """Return the place of an attribute that wants a type, in the class that is at `place`, ``FILE:LINE``; else that place."""
+    name = _untyped_attribute(error)
+    return _place_in_class(place, name) if name and place else place
+
+
+def _untyped_attribute(error: BaseException) -> str:
     """Return the attribute of a class that pydantic refuses for want of a type; empty: it is another error."""
     found = UNTYPED.match(str(error)) if isinstance(error, PydanticUserError) else None
     return (found[1] or found[2]) if found else ""
@@ -47,8 +53,7 @@ def _did_you_mean(name: str, known: Collection[str]) -> str:
     return f'did you mean "{close[0]}"?' if close else ""
 
 
-def place_in_class(place: str, name: str) -> str:
-    """Return the place of an attribute in the class whose statement is at `place`, ``FILE:LINE``; else that place."""
+def _place_in_class(place: str, name: str) -> str:
     file, _, line = place.rpartition(":")
     try:
         tree = ast.parse(Path(file).read_bytes())

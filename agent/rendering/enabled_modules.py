@@ -30,7 +30,7 @@ from agent.contract.systemd_service import SystemdService
 from agent.errors import AgentError
 from agent.errors.plugin import ModuleRaised
 from agent.model.need import HostFacts
-from agent.registry.answers import subject_of
+from agent.registry.life_hooks import subject_of
 from agent.rendering.render import Ownership, Rendering, entry_of, render_module
 from agent.rendering.templates import Templates, digest_of, search_path
 from agent.system.layout import Layout

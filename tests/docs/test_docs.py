@@ -24,8 +24,8 @@ from agent.config.settings import (
 )
 from agent.model.deployment import Outcome, Step
 from agent.pki.key import KeyType
-from agent.registry.answers import MODULE_HOOKS
 from agent.registry.contract_checks import CORE_KEYS, hook_arguments
+from agent.registry.life_hooks import MODULE_HOOKS
 from agent.report import ModuleState, Status
 from agent.sources import BUILT_IN, LocalSource
 from agent.system.layout import Layout

@@ -435,6 +435,9 @@ EXAMPLES: list[AgentError] = [
     settings.SettingsRefused((PORT, FILE)),
     plugin.ImportFailed(*WHO, ModuleNotFoundError("No module named 'postfix'")),
     plugin.ImportFailed(*WHO, SystemExit(3)),
+    plugin.ImportFailed(
+        *WHO, ImportError("cannot import name 'Modul' from 'chainwright'"), "", 'did you mean "Module"?'
+    ),
     plugin.VersionRefused(*WHO, "2.0", "1.0", "Update Chainwright, or install an older release of the plugin"),
     plugin.VersionMalformed(*WHO, "str", "1", "/opt/chainwright_mail.py:7"),
     plugin.RegistrationFailed(*WHO, "register_modules", KeyError()),
@@ -465,6 +468,8 @@ EXAMPLES: list[AgentError] = [
     plugin.SourceRaised("toy", "offers", ZeroDivisionError("division by zero")),
     plugin.DeclarationRefused("mail", "declare_needs", 'it has the slot "smtp" twice'),
     plugin.DeclarationRefused("mail", "probes", "it is an object of type str", "/opt/mail.py:31"),
+    plugin.PluginHangs("mail", "declare_needs", 30.0, "mail", plugin.STAYS, "/opt/mail.py:31"),
+    plugin.PluginHangs("vault", "offers", 30.0, 'source "vault"'),
     plugin.ObserverRaised("plugin slack", "deployed", OSError(113, "No route to host")),
     # Command line, API, users
     usage.CommandLineWrong("No such option: --waitt.", "chainwright apply"),

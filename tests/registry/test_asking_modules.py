@@ -8,8 +8,8 @@ from pydantic import Field
 
 from agent.errors.plugin import DeclarationRefused, ModuleRaised
 from agent.pki.key import KeyType
-from agent.registry.answers import MODULE_HOOKS
 from agent.registry.hooks import Hooks
+from agent.registry.life_hooks import MODULE_HOOKS
 from agent.system.places import Places
 from chainwright import (
     ChainFacts,

@@ -15,8 +15,6 @@ from click.testing import CliRunner
 import chainwright
 from agent import hookspecs
 from agent.pki.key import KeyType
-from agent.registry.answers import LIFE as ANSWERS
-from agent.registry.answers import MODULE_HOOKS, SERVICE_HOOKS
 from agent.registry.contract_checks import (
     CONTRIBUTIONS,
     Owner,
@@ -25,6 +23,8 @@ from agent.registry.contract_checks import (
     hook_arguments,
 )
 from agent.registry.hooks import Hooks
+from agent.registry.life_hooks import LIFE as ANSWERS
+from agent.registry.life_hooks import MODULE_HOOKS, SERVICE_HOOKS
 from agent.system.places import Places
 from chainwright import (
     ChainFacts,

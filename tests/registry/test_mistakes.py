@@ -24,8 +24,9 @@ from support.appliances.deployed import Deployed, served
 from support.mistakes import KINDS, Mistake, mistakes, write
 from support.ports import free_port
 
+WRITING = os.environ.get("GOLDEN") == "write"
 ROWS = {kind: mistakes(kind) for kind in KINDS}
-EVERY = [row for rows in ROWS.values() for row in rows]
+EVERY = [row for rows in ROWS.values() for row in rows if row.said or row.words.get("met") == "never" or WRITING]
 HARMLESS = "never"
 """Where a row is met that does no harm: its module works, and what it prints isn't in the output."""
 
@@ -140,7 +141,7 @@ def test_a_mistake_costs_its_plugin_only_and_is_told_with_its_place(box: Box, ro
         box.json("apply", "--wait", "0", "--timeout", "10")
         code, status = box.json("status")
         said = sentences(status, box, path, row.line)
-        if os.environ.get("GOLDEN") == "write":
+        if WRITING:
             row.said = said
             write(row.kind, ROWS[row.kind])
         box.assert_good()
