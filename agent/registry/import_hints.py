@@ -44,6 +44,8 @@ def _of_attribute(name: str) -> str:
     bases = [base for _, base in CONTRIBUTIONS.values()]
     if any(inspect.isfunction(inspect.getattr_static(base, name, None)) for base in bases):
         return f'"{name}" is a method: def {name}(self, ...)'
+    if any(name in base.model_fields for base in bases):
+        return f'"{name}" is a setting, which the operator makes'
     known = {each for base in bases for each in names_of(base)}
     return _did_you_mean(name, known) or f'a setting has a type, as in "{name}: int = 1"'
 
