@@ -26,7 +26,7 @@ from support.ports import free_port
 
 WRITING = os.environ.get("GOLDEN") == "write"
 ROWS = {kind: mistakes(kind) for kind in KINDS}
-EVERY = [row for rows in ROWS.values() for row in rows if row.said or row.words.get("met") == "never" or WRITING]
+EVERY = [row for rows in ROWS.values() for row in rows if row.said or WRITING]
 HARMLESS = "never"
 """Where a row is met that does no harm: its module works, and what it prints isn't in the output."""
 
@@ -60,7 +60,7 @@ class Box:
         try:
             return ran.code, json.loads(ran.output)
         except ValueError:
-            raise AssertionError(f"no JSON, but {ran}") from None
+            raise AssertionError(f"no JSON, but {ran.output[:500]}\n{ran.errors[-500:]}") from None
 
     def install(self, row: Mistake) -> Path:
         """Write the plugin and the settings, with another name for the good module."""
