@@ -192,7 +192,10 @@ BROKEN = {
     "exit": ("raise SystemExit(0)", "Its import failed: it wanted to end the process (SystemExit)."),
     "a misspelt class attribute": (
         in_stunnel('relaod = ("true",)', instead_of='reload = ("true",)'),
-        "Its import failed: PydanticUserError: A non-annotated attribute was detected: `relaod = ('true',)`; did you mean \"reload\"?",
+        (
+            "Its import failed: PydanticUserError: A non-annotated attribute was detected: "
+            "`relaod = ('true',)`; did you mean \"reload\"?"
+        ),
     ),
     "a file that others can read": (
         in_stunnel('Template(path="tunnel.conf", mode=0o644)', instead_of='Template(path="tunnel.conf")'),
