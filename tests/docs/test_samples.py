@@ -10,8 +10,8 @@ from support.paths import CHECKOUT, TESTS
 from support.samples import blocks, sliced, written
 
 PAGES = sorted((*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")))
-RUN_ITSELF = {"docs/plugins/tutorial.md"}
-"""Its blocks are written and typed by a test."""
+RUN_ITSELF = {"docs/plugins/testing.md", "docs/plugins/tutorial.md"}
+"""Their blocks are run by a test of their own."""
 CODE = {"python", "jinja"}
 
 
