@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import pluggy
@@ -16,9 +16,8 @@ from agent.contract.endpoint import Endpoint
 from agent.contract.file import ChainFile, Template, Text
 from agent.contract.module import Module
 from agent.contract.plugin_settings import PluginSettings
-from agent.errors.plugin import DeclarationRefused, ModuleRaised, ObserverRaised, PolicyRaised
+from agent.errors.plugin import DeclarationRefused, ModuleRaised, PolicyRaised
 from agent.errors.wording import few
-from agent.model.events import Event
 from agent.model.need import HostFacts, Need
 from agent.registry.contract_checks import METHODS, implementations, shows_without_endpoint
 from agent.registry.places import place_of_code
@@ -56,7 +55,7 @@ class _Manager(pluggy.PluginManager):
 
 
 class Hooks:
-    """Hooks of the enabled modules and of the plugins that wrap or observe them, in a plugin manager of their own.
+    """Hooks of the enabled modules and of the plugins that wrap them, in a plugin manager of their own.
 
     Each method raises `ModuleRaised` for anything that a plugin raises, and `DeclarationRefused` for an answer of the wrong type.
     """
@@ -70,16 +69,10 @@ class Hooks:
             self._manager.register(plugin, f"plugin {name}")
         for name, module in modules.items():
             self._manager.register(module, name)
-        self._observers = list(self._each_observer())
         self.activity = Activity()
         """What tells others which hook is asked."""
         self.avoided: frozenset[str] = frozenset()
         """Plugins whose modules are not asked: they have hung, or the process has died of them."""
-
-    @property
-    def observers(self) -> list[str]:
-        """Return the names of those that are told of events."""
-        return [name for name, _ in self._observers]
 
     def needs(self, module: str, host: HostFacts) -> list[Need]:
         """Ask what chains the module wants; owner filled in, each slot once."""
@@ -173,22 +166,6 @@ class Hooks:
         """Ask what `change` would break."""
         return self._several("consequences_of", module, (Consequence,), change=change, observed=observed)
 
-    def notify(self, event: Event) -> list[ObserverRaised]:
-        """Tell every observer; return the errors of those that raised."""
-        return [error for name, tell in self._observers if (error := self._tell(name, tell, event))]
-
-    def _tell(self, observer: str, tell: Caller, event: Event) -> ObserverRaised | None:
-        module = self._modules.get(observer)
-        plugin = observer.removeprefix("plugin ") if module is None else type(module).name
-        try:
-            with self.activity.doing(f"plugin {plugin}", f"on_event of {observer}", HOOK_SECONDS):
-                if plugin in self.avoided:
-                    raise TimeoutError(AVOIDED)
-                tell(event=event)
-        except (Exception, SystemExit) as error:
-            return ObserverRaised(observer, event.kind, error)
-        return None
-
     def _several(self, hook: str, module: str, kinds: tuple[type, ...], **arguments: object) -> list[Any]:
         """Flatten one level: each implementation returns a list, and a wrapper may return a flat one."""
         answer = self._ask(hook, module, lambda caller: _flat(caller(**arguments)))
@@ -229,13 +206,6 @@ class Hooks:
             others = [each for name, each in self._modules.items() if name != module]
             self._callers[key] = self._manager.subset_hook_caller(hook, others)
         return self._callers[key]
-
-    def _each_observer(self) -> Iterator[tuple[str, Caller]]:
-        """Yield one caller an observer, so that one that raises keeps nothing from the others."""
-        found = [each for each in self._manager.hook.on_event.get_hookimpls() if not (each.wrapper or each.hookwrapper)]
-        for each in found:
-            others = [other.plugin for other in found if other.plugin is not each.plugin]
-            yield each.plugin_name, self._manager.subset_hook_caller("on_event", others)
 
 
 def _is_host(name: str) -> bool:

@@ -1,0 +1,53 @@
+"""One call of an observer or a notifier, in a thread of its own: it may take long, or never end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from queue import SimpleQueue
+from threading import Thread
+
+from agent.contract.notifier import NotifierContext
+from agent.model.events import Event
+from agent.registry.listeners import Listener
+
+
+class DeliveryCall:
+    """Telling of the first of some events that a listener wants; what it doesn't want before that is passed."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        events: Sequence[Event],
+        context: NotifierContext,
+        ended: SimpleQueue[DeliveryCall],
+    ) -> None:
+        """Begin it. `ended` is given the call when it has ended."""
+        self.listener = listener
+        self.event = events[0]
+        """The one that it is told of, or was last."""
+        self.error: BaseException | None = None
+        self.is_given_up = False
+        """Whether it hangs, as far as anybody else goes."""
+        self.overdue_at = time.monotonic() + listener.seconds
+        self._events = events
+        self._context = context
+        self._ended = ended
+        self._thread = Thread(target=self._run, name=listener.name, daemon=True)
+        self._thread.start()
+
+    @property
+    def place(self) -> str:
+        """``FILE:LINE`` of the plugin: where it raised, or where it is now."""
+        return self.listener.place_of(self.error) if self.error else self.listener.place_in(self._thread.ident)
+
+    def _run(self) -> None:
+        try:
+            for event in self._events:
+                self.event = event
+                if self.listener.wants(event):
+                    self.listener.tell(event, self._context)
+                    break
+        except (Exception, SystemExit) as error:
+            self.error = error
+        self._ended.put(self)
