@@ -7,6 +7,7 @@ import click
 from agent.cli.commands import CommandGroup, Invocation, json_option
 from agent.cli.exit_codes import DEGRADED, DONE
 from agent.cli.output import columns, print_json, width
+from agent.cli.words import place_in
 
 COLOURS = {"on": "green", "off": "bright_black", "broken": "red"}
 
@@ -58,7 +59,7 @@ def _list(invocation: Invocation) -> int:
             click.echo(line)
         for each in found:
             for error in each.errors:
-                click.echo(f"{each.name}: {error.problem.cause}")
+                click.echo(f"{each.name}: {place_in(error.problem)}{error.problem.cause}")
                 click.echo(f"    {error.problem.effect} {error.problem.fix}")
             for notice in each.notices:
                 click.echo(f"{each.name}: {notice}")

@@ -10,7 +10,7 @@ import click
 from agent.cli.commands import Invocation, command
 from agent.cli.exit_codes import DEGRADED
 from agent.cli.output import columns, width
-from agent.cli.words import counted, seen, shortened
+from agent.cli.words import counted, place_in, seen, shortened
 from agent.errors.wording import indented
 from agent.health.states import FAILED_MODULES
 from agent.model.finding import Finding
@@ -79,6 +79,8 @@ def attention_lines(found: Report) -> Iterator[str]:
 def _file(finding: Finding) -> str:
     """Return the file that a problem is about, and its line, where neither the name nor the cause says it."""
     where = finding.problem.where
+    if found := place_in(finding.problem):
+        return found
     is_said = where == finding.subject or where in finding.name or where in finding.problem.cause
     return "" if is_said or not where.startswith("/") else f"{where}: "
 

@@ -145,11 +145,11 @@ class Deliverer:
         row = self._row(call.listener.name)
         if row is None or call.is_given_up:
             return
-        if call.error is None:
+        if call.failure is None:
             self._succeeded(row, call.event)
         else:
             kind = ObserverRaised if row.kind is ListenerKind.OBSERVER else NotifierRaised
-            error = kind(row.listener, str(call.event.kind), call.place, error=call.error)
+            error = kind(row.listener, str(call.event.kind), call.failure.place, error=call.failure.error)
             self._failed(row, call.event, error, pause=row.kind is ListenerKind.NOTIFIER)
         self._mark()
 

@@ -9,6 +9,7 @@ from threading import Thread
 
 from agent.contract.notifier import NotifierContext
 from agent.model.events import Event
+from agent.registry.guard import PluginFailed
 from agent.registry.listeners import Listener
 
 
@@ -26,7 +27,7 @@ class DeliveryCall:
         self.listener = listener
         self.event = events[0]
         """The one that it is told of, or was last."""
-        self.error: BaseException | None = None
+        self.failure: PluginFailed | None = None
         self.is_given_up = False
         """Whether it hangs, as far as anybody else goes."""
         self.overdue_at = time.monotonic() + listener.seconds
@@ -38,16 +39,19 @@ class DeliveryCall:
 
     @property
     def place(self) -> str:
-        """``FILE:LINE`` of the plugin: where it raised, or where it is now."""
-        return self.listener.place_of(self.error) if self.error else self.listener.place_in(self._thread.ident)
+        """``FILE:LINE`` of the plugin: where it is now."""
+        return self.listener.place(self._thread.ident)
 
     def _run(self) -> None:
         try:
-            for event in self._events:
-                self.event = event
-                if self.listener.wants(event):
-                    self.listener.tell(event, self._context)
-                    break
-        except (Exception, SystemExit) as error:
-            self.error = error
+            self.listener.guard.here(self.listener.asked, self._tell)
+        except PluginFailed as failure:
+            self.failure = failure
         self._ended.put(self)
+
+    def _tell(self) -> None:
+        for event in self._events:
+            self.event = event
+            if self.listener.wants(event):
+                self.listener.tell(event, self._context)
+                return

@@ -46,6 +46,8 @@ class ImportFailed(LoadError):
     fix = f"Install what it lacks, or update it, then: {LIST}"
     detail = "{error:place}"
     error: BaseException
+    place: str = ""
+    """File and line."""
 
 
 class VersionRefused(LoadError):
@@ -79,6 +81,8 @@ class RegistrationFailed(LoadError):
     detail = "{error:place}"
     hook: str
     error: BaseException
+    place: str = ""
+    """File and line."""
 
 
 class CommandsFailed(LoadError):
@@ -89,6 +93,8 @@ class CommandsFailed(LoadError):
     effect = "Its commands are missing, its modules go on."
     detail = "{error:place}"
     error: BaseException
+    place: str = ""
+    """File and line."""
 
 
 class UnknownHook(LoadError):
@@ -268,6 +274,22 @@ class DeclarationRefused(PluginError):
     reason: str
     place: str = ""
     """File and line of the plugin."""
+
+
+class PluginHangs(PluginError):
+    """A plugin did not answer; for the rest of the process it is not asked again."""
+
+    code = "plugin.hangs"
+    cause = 'The plugin "{plugin}" did not answer {hook} within {seconds:number} s, and is not asked again meanwhile.'
+    where = "{subject}{place:? (%)}"
+    fix = f"Correct or update it; {LIST} names its distribution."
+    plugin: str
+    hook: str
+    seconds: float
+    subject: str
+    effect: str = ""
+    place: str = ""
+    """File and line at which it was."""
 
 
 class ListenerFailed(PluginError):

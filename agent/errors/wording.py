@@ -12,6 +12,8 @@ SHOWN = 80
 """Characters of a foreign text that are shown in quotes."""
 LONGEST = 300
 """Characters of a CA's words that are shown in a sentence; `detail` has all of them."""
+LONGEST_REASON = 500
+"""Characters of what a plugin or a library says when it fails."""
 FEW = 3
 """Items of a list that are shown in a sentence."""
 
@@ -78,12 +80,22 @@ def short(fingerprint: str) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the kind of `error` and its first line, without the values that pydantic would quote."""
+    """Return the kind of `error` and what it says, in one line, without the values that pydantic would quote."""
     if isinstance(error, SystemExit):
         return "it wanted to end the process (SystemExit)"
     kind = type(error).__name__
-    text = _of_pydantic(error) or str(error).strip().partition("\n")[0].rstrip(".:")
+    text = _of_pydantic(error) or _in_one_line(error)
     return f"{kind}: {text}" if text else kind
+
+
+def _in_one_line(error: BaseException) -> str:
+    """Return the lines of what an error says as one, cut where it's very long; nothing where it fails to say it."""
+    try:
+        lines = [line.strip() for line in str(error).splitlines()]
+    except Exception:
+        return ""
+    text = " ".join(line for line in lines if line)
+    return (text if len(text) <= LONGEST_REASON else f"{text[: LONGEST_REASON - 3]}...").rstrip(".:")
 
 
 def _of_pydantic(error: BaseException) -> str:

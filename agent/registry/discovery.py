@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
@@ -11,9 +11,11 @@ from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
 
-from agent.errors.plugin import DropInRefused, ImportFailed, PackageRefused, PluginError
+from agent.errors.plugin import DISABLED, DropInRefused, ImportFailed, PackageRefused, PluginError
 from agent.registry.contract_checks import NAME, NAME_RULE, Owner
-from agent.registry.packages import check_package
+from agent.registry.culprits import Culprits
+from agent.registry.guard import Asked, Guard, PluginFailed
+from agent.registry.packages import check_package, homes
 from agent.system.layout import Layout
 from agent.system.trust import Untrusted, check_directory, read
 
@@ -31,6 +33,8 @@ class FoundPlugin:
     """Import it. May raise anything."""
     problem: PluginError | None = None
     """Why it may not be loaded at all."""
+    homes: Callable[[], list[Path]] = field(default=list, repr=False)
+    """Files and directories with its code."""
 
 
 def candidates(layout: Layout) -> list[FoundPlugin]:
@@ -38,16 +42,21 @@ def candidates(layout: Layout) -> list[FoundPlugin]:
     return [*_installed(), *_drop_ins(layout)]
 
 
-def load(candidate: FoundPlugin) -> object:
+def load(candidate: FoundPlugin, guard: Guard) -> object:
     """Import a plugin. Raises `PluginError` for anything that it raises."""
     if candidate.problem:
         raise candidate.problem
+    owner = candidate.owner
+    asked = Asked(owner.plugin, "its import", f'plugin "{owner.plugin}"', DISABLED)
     try:
-        return candidate.load()
-    except PackageRefused:
-        raise
-    except (Exception, SystemExit) as error:
-        raise ImportFailed(candidate.owner.plugin, candidate.owner.origin, error) from error
+        return guard.call(asked, candidate.load, contract=(PackageRefused,), most=guard.import_seconds)
+    except PluginFailed as failed:
+        raise ImportFailed(owner.plugin, owner.origin, failed.error, failed.place) from failed.error
+
+
+def culprits_of(found: Iterable[FoundPlugin]) -> Culprits:
+    """Return who finds the plugin that a file belongs to."""
+    return Culprits(lambda: [(each.owner.plugin, path) for each in found for path in each.homes()])
 
 
 def _installed() -> list[FoundPlugin]:
@@ -63,7 +72,11 @@ def _installed() -> list[FoundPlugin]:
         found.append(
             (
                 (name != OWN, point.name, name),
-                FoundPlugin(Owner(point.name, origin), partial(_import, point, name, origin)),
+                FoundPlugin(
+                    Owner(point.name, origin),
+                    partial(_import, point, name, origin),
+                    homes=partial(homes, point.module),
+                ),
             )
         )
     return [plugin for _, plugin in sorted(found, key=itemgetter(0))]
@@ -103,7 +116,7 @@ def _drop_in(path: Path, root: Path, refusal: PluginError | None) -> FoundPlugin
     source: list[bytes] = []
     if refusal is None:  # read once: what is checked is what will run
         refusal = _refusal(path, lambda: source.append(read(path, root=root, follow=False).data))
-    return FoundPlugin(owner, partial(_execute, path, b"".join(source)), refusal)
+    return FoundPlugin(owner, partial(_execute, path, b"".join(source)), refusal, lambda: [path])
 
 
 def _execute(path: Path, source: bytes) -> ModuleType:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -18,6 +16,7 @@ from agent.contract.plugin_settings import PluginSettings
 from agent.model.delivery import ListenerKind
 from agent.model.events import Event
 from agent.registry.contract_checks import implementations
+from agent.registry.guard import Asked, Guard
 
 if TYPE_CHECKING:
     from agent.config.settings import Settings
@@ -38,24 +37,21 @@ class Listener:
     """As its table: ``notify.mail``, ``plugins.audit``, ``modules.web``; the plugin's own for a function at its top level."""
     kind: ListenerKind
     plugin: str
-    files: tuple[str, ...]
-    """Beginnings of the paths of the plugin's files."""
     seconds: float
     wants: Callable[[Event], bool]
     tell: Callable[[Event, NotifierContext], object]
 
-    def place_of(self, error: BaseException) -> str:
-        """Return ``FILE:LINE`` of the last line of the plugin that led to an error; empty: it is in nothing of the plugin."""
-        return self._last((frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__))
+    guard: Guard
 
-    def place_in(self, thread: int | None) -> str:
-        """Return the same of what a thread does at this moment."""
-        frame = sys._current_frames().get(thread or 0)
-        return self._last((each.filename, each.lineno) for each in traceback.extract_stack(frame)) if frame else ""
+    @property
+    def asked(self) -> Asked:
+        """What a call of it is about."""
+        return Asked(self.plugin, HOOK if self.kind is ListenerKind.OBSERVER else "send", self.name)
 
-    def _last(self, frames: Iterator[tuple[str, int | None]]) -> str:
-        own = [f"{file}:{line}" for file, line in frames if file.startswith(self.files)]
-        return own[-1] if own else ""
+    def place(self, thread: int | None) -> str:
+        """Return ``FILE:LINE`` of the plugin that a thread runs at this moment; empty: none."""
+        found = self.guard.culprits.of_frame(sys._current_frames().get(thread or 0))
+        return str(found or "")
 
 
 def listeners_of(settings: Settings, registry: Registry) -> dict[str, Listener]:
@@ -99,7 +95,7 @@ def _observers(settings: Settings, registry: Registry) -> Iterator[Listener]:
         others = [other.plugin for other in found if other.plugin is not thing]
         tell = _observing(manager.subset_hook_caller(HOOK, others))
         observer = ListenerKind.OBSERVER
-        yield Listener(name, observer, plugins[name], _files(thing), OBSERVER_SECONDS, _always, tell)
+        yield Listener(name, observer, plugins[name], OBSERVER_SECONDS, _always, tell, registry.guard)
 
 
 def _things(settings: Settings, registry: Registry) -> Iterator[tuple[str, str, object]]:
@@ -118,23 +114,15 @@ def _notifiers(settings: Settings, registry: Registry) -> Iterator[Listener]:
             f"notify.{name}",
             ListenerKind.NOTIFIER,
             _plugin_of(registry, f"notifier {type(notifier).name}"),
-            _files(notifier),
             min(float(notifier.seconds), MOST_SECONDS),
             notifier.wants,
             notifier.send,
+            registry.guard,
         )
 
 
 def _plugin_of(registry: Registry, contribution: str) -> str:
     return next((each.name for each in registry.plugins if contribution in each.contributions), contribution)
-
-
-def _files(thing: object) -> tuple[str, ...]:
-    """Return the beginnings of the paths of a plugin's files: a package's directory, or the one file."""
-    module = thing if hasattr(thing, "__file__") else sys.modules.get(type(thing).__module__)
-    file = str(getattr(module, "__file__", "") or "")
-    is_package = Path(file).name == "__init__.py"
-    return (f"{Path(file).parent}/",) if is_package else (file,) if file else ()
 
 
 def _observing(caller: Callable[..., Any]) -> Callable[[Event, NotifierContext], object]:

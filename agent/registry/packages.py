@@ -24,6 +24,20 @@ def check_package(plugin: str, origin: str, module: str) -> None:
             continue  # importing it says what is wrong with it
 
 
+def homes(module: str) -> list[Path]:
+    """Return where the code of a plugin is, whose module is named: its own file or directory, and that of its package."""
+    top, *below = module.split(".")
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):
+        return []
+    places = [Path(each) for each in spec.submodule_search_locations or ()] if spec else []
+    if not places:
+        return [Path(spec.origin)] if spec and spec.origin else []
+    own = [place.joinpath(*below) for place in places]
+    return [*(each if each.is_dir() else each.with_suffix(".py") for each in own), *places]
+
+
 def _files(module: str) -> Iterator[tuple[Path, Path]]:
     """Yield each file on the way to a module, with the package's directory; of a module in no package the file itself."""
     top, *below = module.split(".")

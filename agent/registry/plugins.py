@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 from pydantic import BaseModel
@@ -19,15 +20,19 @@ from agent.contract.service import Service
 from agent.contract.source import DnsSolver, Source
 from agent.contract.version import DEPRECATED, Deprecation
 from agent.errors.plugin import (
+    DISABLED,
     CommandsFailed,
     DuplicateName,
     LoadError,
     PluginError,
+    PluginHangs,
     RegistrationFailed,
     ServiceUnknown,
 )
+from agent.registry.answers import members
 from agent.registry.contract_checks import CONTRIBUTIONS, SETTINGS, Owner, check_class, check_hooks, classes
-from agent.registry.discovery import FoundPlugin, candidates, load
+from agent.registry.discovery import FoundPlugin, candidates, culprits_of, load
+from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.versions import check_version, notices_of
 from agent.system.layout import Layout
 
@@ -36,7 +41,10 @@ if TYPE_CHECKING:
 
     from agent.contract.appliance import Appliance
 
+T = TypeVar("T")
 BUILT_IN = "the core"
+MOST_CLASSES = 1000
+"""That one plugin may register of a kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,8 @@ class Registry:
     refused: Mapping[str, PluginError] = field(default_factory=dict)
     """Modules that a plugin registers, but that can't be used."""
     plugins: tuple[PluginRecord, ...] = ()
+    guard: Guard = field(default_factory=Guard, repr=False)
+    """What asks these plugins."""
 
     @classmethod
     def load(
@@ -117,13 +127,15 @@ class Registry:
         services: Iterable[str] = (),
         builtin_sources: Iterable[type[Source]] = (),
         deprecated: Mapping[str, Deprecation] = DEPRECATED,
+        guard: Guard | None = None,
     ) -> Registry:
         """Load the plugins named in `wanted` (None: all) as enabled ones, those in `also` (None: all) without enabling them.
 
         Where these don't register all of `services`, others are loaded until one does, without enabling them either.
         Never raises for what a plugin does: see `plugins`. Takes about 50 ms, which is `importlib.metadata`'s.
         """
-        loading = _Loading(candidates(layout), builtin_sources, deprecated)
+        found = candidates(layout)
+        loading = _Loading(found, builtin_sources, guard or Guard(culprits_of(found)), deprecated)
         installed = {each.owner.plugin for each in loading.candidates}
         loading.load(installed if wanted is None else set(wanted), enabled=True)
         loading.load(installed if also is None else set(also), enabled=False)
@@ -147,18 +159,32 @@ class Registry:
     def commands(self, make_group: Callable[[str], click.Group], appliance: Appliance) -> list[PluginCommands]:
         """Ask each enabled plugin for its commands; those that have none are left out."""
         asked = [
-            _commands(record, make_group, appliance) for record in self.plugins if record.name in self.enabled_plugins
+            _commands(self.guard, record, make_group, appliance)
+            for record in self.plugins
+            if record.name in self.enabled_plugins
         ]
         return [each for each in asked if each.error or (each.group and each.group.commands)]
 
 
-def _commands(record: PluginRecord, make_group: Callable[[str], click.Group], appliance: Appliance) -> PluginCommands:
-    group = make_group(record.name)
+def _commands(
+    guard: Guard, record: PluginRecord, make_group: Callable[[str], click.Group], appliance: Appliance
+) -> PluginCommands:
+    owner, group = record.owner, make_group(record.name)
+
+    def register() -> None:
+        _manager(owner, record.plugin).hook.register_commands(commands=group, appliance=appliance)
+
     try:
-        _manager(record.owner, record.plugin).hook.register_commands(commands=group, appliance=appliance)
-    except (Exception, SystemExit) as error:
-        return PluginCommands(record.name, None, CommandsFailed(record.name, record.owner.origin, error))
+        guard.call(_asked(owner, "register_commands"), register)
+    except PluginHangs as error:
+        return PluginCommands(record.name, None, error)
+    except PluginFailed as failed:
+        return PluginCommands(record.name, None, CommandsFailed(record.name, owner.origin, failed.error, failed.place))
     return PluginCommands(record.name, group)
+
+
+def _asked(owner: Owner, hook: str) -> Asked:
+    return Asked(owner.plugin, hook, f'plugin "{owner.plugin}"', DISABLED)
 
 
 def _manager(owner: Owner, plugin: object) -> pluggy.PluginManager:
@@ -176,9 +202,14 @@ class _Loading:
     """Collector of contributions; the first plugin with a name keeps it."""
 
     def __init__(
-        self, found: list[FoundPlugin], builtin_sources: Iterable[type[Source]], deprecated: Mapping[str, Deprecation]
+        self,
+        found: list[FoundPlugin],
+        builtin_sources: Iterable[type[Source]],
+        guard: Guard,
+        deprecated: Mapping[str, Deprecation],
     ) -> None:
         self.candidates = found
+        self.guard = guard
         self.deprecated = deprecated
         self.records: dict[int, PluginRecord] = {}
         self.by_kind: dict[str, dict[str, type[Any]]] = {kind: {} for kind, _ in CONTRIBUTIONS.values()}
@@ -214,9 +245,9 @@ class _Loading:
         owner = candidate.owner
         try:
             self._refuse_a_second(owner)
-            plugin = load(candidate)
-            check_version(owner, plugin)
-            found = _contributions(owner, plugin)
+            plugin = load(candidate, self.guard)
+            _ask(self.guard, owner, "api", partial(check_version, owner, plugin))
+            found = _contributions(self.guard, owner, plugin)
             self._refuse_taken_names(owner, found)
         except PluginError as error:
             return PluginRecord(owner, enabled, (error,))
@@ -285,6 +316,7 @@ class _Loading:
             settings=self.by_kind[SETTINGS],
             refused=self.refused,
             plugins=tuple(self.records.get(index) or _not_enabled(each) for index, each in everything),
+            guard=self.guard,
         )
 
 
@@ -298,24 +330,29 @@ def _name(owner: Owner, each: Any) -> str:
     return each.name if isinstance(each.name, str) else ""
 
 
-def _contributions(owner: Owner, plugin: object) -> list[Contribution]:
-    """Ask a plugin for what it contributes. Raises `LoadError`."""
-    check_hooks(owner, plugin)
-    try:
+def _contributions(guard: Guard, owner: Owner, plugin: object) -> list[Contribution]:
+    """Ask a plugin for what it contributes. Raises `LoadError`, `PluginHangs`."""
+
+    def register() -> pluggy.HookRelay:
         hash(plugin)  # pluggy keeps plugins in sets
-        hooks = _manager(owner, plugin).hook
-    except (Exception, SystemExit) as error:
-        raise RegistrationFailed(owner.plugin, owner.origin, "registration", error) from error
+        return _manager(owner, plugin).hook
+
+    _ask(guard, owner, "what it is", lambda: check_hooks(owner, plugin))
+    hooks = _ask(guard, owner, "registration", register)
     found: list[Contribution] = []
     for hook in CONTRIBUTIONS:
-        for returned in _ask(owner, hook, getattr(hooks, hook)):
-            found += [(hook, each) for each in classes(owner, hook, returned)]
+        answers = _ask(guard, owner, hook, partial(_answers, getattr(hooks, hook)))
+        found += [(hook, each) for returned in answers for each in classes(owner, hook, returned)]
     return found
 
 
-def _ask(owner: Owner, hook: str, caller: Callable[[], Any]) -> list[Any]:
+def _answers(caller: Callable[[], list[Any]]) -> list[Any]:
+    """Return what each implementation returned; a generator is read."""
+    return [members(each, (object,), MOST_CLASSES) if inspect.isgenerator(each) else each for each in caller()]
+
+
+def _ask(guard: Guard, owner: Owner, hook: str, work: Callable[[], T]) -> T:
     try:
-        returned = caller()
-        return [list(each) if inspect.isgenerator(each) else each for each in returned]
-    except (Exception, SystemExit) as error:
-        raise RegistrationFailed(owner.plugin, owner.origin, hook, error) from error
+        return guard.call(_asked(owner, hook), work, contract=(PluginError,))
+    except PluginFailed as failed:
+        raise RegistrationFailed(owner.plugin, owner.origin, hook, failed.error, failed.place) from failed.error

@@ -348,7 +348,8 @@ def test_a_plugin_that_is_broken_is_named_with_its_reason(up, tunnel):
     done = up.run("plugins")
     assert done.returncode == 0
     assert re.search(r"^broken +broken +", done.stdout, re.MULTILINE)
-    assert "broken: Its import failed: ModuleNotFoundError: No module named 'nothing_at_all'.\n" in done.stdout
+    reason = "Its import failed: ModuleNotFoundError: No module named 'nothing_at_all'."
+    assert f"broken: {tunnel.layout.plugins}/broken.py:1: {reason}\n" in done.stdout
     tunnel.settings("plugins.broken.enabled = true\n" + tunnel.layout.settings.read_text())
     assert up.run("plugins").returncode == 3
 

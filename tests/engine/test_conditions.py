@@ -128,7 +128,7 @@ def test_an_enabled_plugin_that_cannot_be_loaded_is_told(tunnel):
     found = told_once(tunnel)
     assert codes([found]) == [("plugin", "odd", "warning", "plugin.import_failed")]
     assert found["problem"]["cause"] == "Its import failed: ModuleNotFoundError: No module named 'no_such_module'."
-    assert found["problem"]["where"] == f'plugin "odd" ({tunnel.layout.plugins}/odd.py)'
+    assert found["problem"]["where"] == f'plugin "odd" ({tunnel.layout.plugins}/odd.py:1)'
     (tunnel.layout.plugins / "odd.py").write_text("")
     tunnel.apply()
     assert told(tunnel) == []

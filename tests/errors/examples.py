@@ -464,6 +464,8 @@ EXAMPLES: list[AgentError] = [
     plugin.SourceRaised("toy", "offers", ZeroDivisionError("division by zero")),
     plugin.DeclarationRefused("mail", "declare_needs", 'it has the slot "smtp" twice'),
     plugin.DeclarationRefused("mail", "probes", "it is an object of type str", "/opt/mail.py:31"),
+    plugin.PluginHangs("mail", "declare_needs", 30.0, "mail", plugin.STAYS, "/opt/mail.py:31"),
+    plugin.PluginHangs("vault", "offers", 30.0, 'source "vault"'),
     plugin.ObserverRaised("plugin slack", "deployed", OSError(113, "No route to host")),
     # Command line, API, users
     usage.CommandLineWrong("No such option: --waitt.", "chainwright apply"),

@@ -1,4 +1,5 @@
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -6,6 +7,8 @@ import click
 import pytest
 
 from agent.model.need import HostFacts
+from agent.registry.discovery import candidates, culprits_of
+from agent.registry.guard import Guard
 from agent.registry.hooks import Hooks
 from agent.registry.plugins import Registry
 from support.appliances.toy import BUILT_IN, STUNNEL, ToyAppliance
@@ -245,7 +248,10 @@ BROKEN = {
     ),
     "a wrapper that is no generator": (
         STUNNEL + "\n    @hookimpl(wrapper=True)\n    def probes(context):\n        return []\n",
-        "Its registration failed: PluginValidationError: Plugin 'stunnel' for hook 'probes'.",
+        (
+            "Its registration failed: PluginValidationError: Plugin 'stunnel' for hook 'probes' hookimpl definition: "
+            "probes(context) Declared as wrapper=True or hookwrapper=True but function is not a generator function."
+        ),
     ),
     "nothing is set": (
         """
@@ -335,6 +341,7 @@ def test_a_broken_plugin_says_what_is_wrong_and_disables_only_itself(case: str, 
     appliance.drop_in("good", STUNNEL.replace('name = "stunnel"', 'name = "good"'))
     registry = appliance.registry("broken", "good")
     found = message(registry, "broken").replace(f"({path.name}, ", "(FILE, ").replace("'broken'", "'stunnel'")
+    found = re.sub(r"\.py:\d+\): ", ".py): ", found)
     assert found.startswith(f'plugin "broken" ({path}): {cause}\n{OFF} ')
     assert record(registry, "broken").state == "broken"
     assert record(registry, "good").state == "on"
@@ -351,10 +358,52 @@ def test_an_incomplete_class_does_not_stop_the_other_one_of_its_plugin(appliance
 
 
 def test_ctrl_c_during_an_import_still_ends_the_agent(appliance: ToyAppliance):
-    appliance.drop_in("slow", "raise KeyboardInterrupt")
+    source = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)"
+    appliance.drop_in("slow", source)
     with pytest.raises(KeyboardInterrupt):
         appliance.registry("slow")
+
+
+def test_a_plugin_that_raises_what_ctrl_c_raises_is_one_that_fails(appliance: ToyAppliance):
+    path = appliance.drop_in("slow", "raise KeyboardInterrupt")
+    assert message(appliance.registry("slow"), "slow").startswith(
+        f'plugin "slow" ({path}:1): Its import failed: KeyboardInterrupt.\n{OFF} '
+    )
     assert "chainwright_plugin_slow" not in sys.modules
+
+
+def test_the_line_is_named_that_fails_also_of_a_library_of_the_plugin(
+    appliance: ToyAppliance, monkeypatch: pytest.MonkeyPatch
+):
+    files = {"toy_line": "import json\nfrom toy_line_library import load\n\nload()\n"}
+    library = "import json\n\ndef load():\n    json.loads('{')\n"
+    place = appliance.install("toy-line", "1.0", {**files, "toy_line_library": library}, "toy_line = toy_line")
+    monkeypatch.syspath_prepend(place)
+    assert message(appliance.registry("toy_line"), "toy_line").startswith(
+        f'plugin "toy_line" (toy-line 1.0, {place}/toy_line.py:4): Its import failed: JSONDecodeError: '
+    )
+
+
+def test_an_import_that_hangs_is_given_up_and_all_else_goes_on(appliance: ToyAppliance):
+    path = appliance.drop_in("slow", "import time\ntime.sleep(600)\n")
+    appliance.drop_in("good", STUNNEL)
+    found = candidates(appliance.layout)
+    said: list[str] = []
+    guard = Guard(culprits_of(found), patience=0.05, imports=0.1, say=said.append)
+    registry = Registry.load(appliance.layout, {"slow", "good"}, builtin_sources=BUILT_IN, guard=guard)
+    assert said == ["waiting for plugin slow: its import (line 2)"]
+    assert message(registry, "slow") == (
+        f'plugin "slow" ({path}:2): The plugin "slow" did not answer its import within 0.1 s, and is not asked again meanwhile.\n'
+        f"{OFF} Correct or update it; chainwright plugins names its distribution."
+    )
+    assert set(registry.modules) == {"stunnel"}
+
+
+def test_what_a_plugin_prints_at_its_import_goes_to_the_log(appliance: ToyAppliance, capfd: pytest.CaptureFixture):
+    appliance.drop_in("loud", STUNNEL + '\n    print("hello")\n')
+    appliance.registry("loud")
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "plugin loud printed: hello\n")
 
 
 def test_of_two_plugins_with_the_same_module_the_first_keeps_it(
@@ -497,7 +546,7 @@ def test_plugins_add_commands_in_a_group_of_their_own(appliance: ToyAppliance):
     assert CliRunner().invoke(added["chains"].group, ["count"]).output == "3\n"
     assert added["bad"].group is None
     assert str(added["bad"].error).startswith(
-        f'plugin "bad" ({appliance.layout.plugins}/bad.py): '
+        f'plugin "bad" ({appliance.layout.plugins}/bad.py:4): '
         "Its register_commands failed: AttributeError: 'Group' object has no attribute 'add'.\n"
         "Its commands are missing, its modules go on."
     )

@@ -1,0 +1,195 @@
+"""The one way by which the core calls code of plugins: whatever it does costs its owner only.
+
+A call runs in a thread of its own, within a time; what it prints goes to the log, whatever it raises is caught, and the plugin
+that is to blame is the one in whose files the last line of the traceback is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from contextvars import copy_context
+from typing import NamedTuple, TypeVar
+
+from agent.errors.plugin import PluginHangs
+from agent.registry.call_thread import Call, CallThread
+from agent.registry.culprits import Culprits, Place
+from agent.registry.plugin_output import SPEAKER, Speaker, listen
+from agent.system.activity import HOOK_SECONDS, Activity
+
+T = TypeVar("T")
+PATIENCE_SECONDS = 5.0
+"""After so long it is said what is waited for."""
+MOST_SECONDS = 30.0
+"""So long a plugin may take for one answer: it declares, and waits for nothing."""
+IMPORT_SECONDS = 60.0
+"""So long its import may take: of a big library on a slow disk."""
+SLICE_SECONDS = 1.0
+"""The time is counted in these: while the process is stopped, none passes."""
+AVOIDED = (
+    "it hung, or a process died of it, more than once; it is asked again when a file has changed, or after a while"
+)
+
+
+class Asked(NamedTuple):
+    """What a call is about, for whoever has to be told."""
+
+    plugin: str
+    """Name of the plugin that is asked."""
+    hook: str
+    subject: str
+    """What it is asked about: a module, ``source "vault"``."""
+    effect: str = ""
+    """What becomes of the subject where the plugin hangs."""
+    others: tuple[str, ...] = ()
+    """Plugins that take part: those that wrap the hook."""
+
+
+class PluginFailed(Exception):
+    """What a plugin raised, with the plugin that is to blame."""
+
+    def __init__(self, asked: Asked, error: BaseException, place: Place | None = None) -> None:
+        super().__init__(asked, error)
+        self.asked = asked
+        self.error = error
+        self.plugin = place.plugin if place else asked.plugin
+        """The one in whose files it was raised; the one that was asked where it is in nobody's."""
+        self.place = str(place) if place else ""
+        """``FILE:LINE``, where that is known."""
+
+
+class Guard:
+    """Caller of plugins. Any thread may use it; a plugin that is asked may lead to further calls."""
+
+    def __init__(
+        self,
+        culprits: Culprits | None = None,
+        *,
+        patience: float = PATIENCE_SECONDS,
+        most: float = MOST_SECONDS,
+        imports: float = IMPORT_SECONDS,
+        say: Callable[[str], object] | None = None,
+    ) -> None:
+        """`most`: seconds for one call; `imports`: for an import.
+
+        `say` is told what is waited for and what plugins print; default: standard error.
+        """
+        self.culprits = culprits or Culprits()
+        self.activity = Activity()
+        """What tells others who is asked."""
+        self.avoided: Collection[str] = ()
+        """Plugins that are not asked, as passes hung or died of them."""
+        self.hung: dict[str, PluginHangs] = {}
+        """Plugins that did not answer; they are not asked again by this process."""
+        self.say = say or _to_stderr
+        self._patience = patience
+        self._most = most
+        self.import_seconds = imports
+        self._idle: list[CallThread] = []
+        self._process = os.getpid()
+
+    def plugin_of(self, kind: type) -> str:
+        """Return the plugin that a contributed class is of."""
+        file = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
+        return self.culprits.plugin_of(file) or str(getattr(kind, "name", "") or kind.__name__)
+
+    def call(
+        self,
+        asked: Asked,
+        work: Callable[[], T],
+        *,
+        contract: tuple[type[BaseException], ...] = (),
+        most: float | None = None,
+    ) -> T:
+        """Have `work` done in a thread of its own, and return what it returns.
+
+        `contract`: errors that the plugin may raise, which go on to the caller. Raises `PluginFailed` for all others, and
+        `PluginHangs`, now and at each further call, where it takes longer than `most` seconds.
+        """
+        self._refuse(asked)
+        speaker, context = Speaker(asked.plugin, self.say), copy_context()
+        context.run(SPEAKER.set, speaker)
+        call, thread = Call(work, context), self._thread()
+        listen()
+        stdout = sys.stdout
+        with self.activity.doing(f"plugin {asked.plugin}", f"{asked.hook} of {asked.subject}", HOOK_SECONDS):
+            thread.begin(call)
+            if not thread.ended(min(self._patience, most or self._most)):
+                self._wait(thread, asked, most or self._most)
+        self._idle.append(thread)
+        speaker.close()
+        if sys.stdout is not stdout:
+            sys.stdout = stdout
+        if call.error is None:
+            return call.value  # type: ignore[return-value]
+        raise self._what(asked, call.error, contract)
+
+    def here(self, asked: Asked, work: Callable[[], T], *, contract: tuple[type[BaseException], ...] = ()) -> T:
+        """Do the same in this thread and without a limit: for what takes its time, and is stopped by other means."""
+        self._refuse(asked)
+        speaker = Speaker(asked.plugin, self.say)
+        listen()
+        token = SPEAKER.set(speaker)
+        try:
+            return work()
+        except (Exception, SystemExit) as error:
+            raise self._what(asked, error, contract) from error
+        finally:
+            SPEAKER.reset(token)
+            speaker.close()
+
+    def _refuse(self, asked: Asked) -> None:
+        for plugin in (asked.plugin, *asked.others):
+            if plugin in self.avoided:
+                raise PluginFailed(asked, TimeoutError(AVOIDED))
+            if before := self.hung.get(plugin):
+                raise PluginHangs(plugin, before.hook, before.seconds, asked.subject, asked.effect, before.place)
+
+    def _thread(self) -> CallThread:
+        """Return a thread that has nothing to do. After a fork there is none any more."""
+        if self._process != os.getpid():
+            self._process, self._idle = os.getpid(), []
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return CallThread()
+
+    def _wait(self, thread: CallThread, asked: Asked, most: float) -> None:
+        """Wait for the rest of the time, and say so. Raises `PluginHangs`."""
+        place = self._place(thread, asked)
+        self.say(f"waiting for plugin {place.plugin}: {asked.hook}{f' (line {place.line})' if place.line else ''}")
+        left = most - self._patience
+        while left > 0:
+            if thread.ended(min(left, SLICE_SECONDS)):
+                return
+            left -= SLICE_SECONDS
+        place = self._place(thread, asked)
+        where = str(place) if place.line else ""
+        thread.abandon()
+        error = PluginHangs(place.plugin, asked.hook, most, asked.subject, asked.effect, where)
+        self.hung[place.plugin] = error
+        if place.plugin not in (
+            asked.plugin,
+            *asked.others,
+        ):  # it hangs in another one's code: that one isn't asked by name
+            self.hung[asked.plugin] = error
+        raise error
+
+    def _place(self, thread: CallThread, asked: Asked) -> Place:
+        return self.culprits.of_frame(thread.frame) or Place(asked.plugin, "", 0)
+
+    def _what(self, asked: Asked, error: BaseException, contract: tuple[type[BaseException], ...]) -> BaseException:
+        """Return what goes on to the caller."""
+        if isinstance(error, contract):
+            return error
+        failed = PluginFailed(asked, error, self.culprits.of_error(error))
+        failed.__cause__ = error
+        return failed
+
+
+def _to_stderr(text: str) -> None:
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
