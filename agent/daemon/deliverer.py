@@ -82,28 +82,29 @@ class Deliverer:
 
     # What is done
 
-    def look(self, seconds: float) -> None:
-        """Begin what is due, and take over what ends or hangs within `seconds`."""
-        self._begin()
+    def look(self, seconds: float) -> bool:
+        """Begin what is due, and take over what ends or hangs within `seconds`. Return whether there was anything."""
+        has_begun = self._begin()
+        before = len(self._calls)
         overdue = [each.overdue_at - time.monotonic() for each in self._calls.values() if not each.is_given_up]
         with contextlib.suppress(Empty):
             self._take(self._ended.get(timeout=max(0.0, min([seconds, *overdue]))))
             while True:
                 self._take(self._ended.get_nowait())
-        self._give_up()
+        return self._give_up() or has_begun or len(self._calls) < before
 
     def take_up(self) -> None:
         """Note whom an earlier process was telling when it died."""
         rows = {each.listener: each for each in self._store.deliveries.all()}
-        for name, number in self._marks.read().items():
+        for name, number in self._marks.left().items():
             found = self._store.journal.after(number - 1, 1)
             if name in rows and found and found[0].id == number and rows[name].told < number:
                 self._died(rows[name], found[0], number)
-        self._marks.write({})
+        self._marks.forget()
 
     def forget_marks(self) -> None:
         """Note that nobody is told any more: whoever is, is not to blame for the end of this process."""
-        self._marks.write({})
+        self._marks.forget()
 
     def wait(self, seconds: float) -> None:
         """Wait for the calls that run, but not for longer; who is not told to the end is told again."""
@@ -112,17 +113,18 @@ class Deliverer:
             with contextlib.suppress(Empty):
                 self._take(self._ended.get(timeout=max(0.0, deadline - time.monotonic())))
 
-    def _begin(self) -> None:
+    def _begin(self) -> bool:
+        """Begin what is due; return whether anything is."""
         due = [each for each in self._due() if each.listener not in self._calls]
-        if not due:
-            return
-        listeners, context = self._listeners(), self._context()
+        listeners = self._listeners() if due else {}
+        due = [each for each in due if each.listener in listeners]
+        context = self._context() if due else None
         for row in due:
-            listener = listeners.get(row.listener)
-            events = self._next(row) if listener else []
-            if listener and events:
-                self._calls[row.listener] = DeliveryCall(listener, events, context, self._ended)
-        self._mark()
+            events = self._next(row)
+            if events and context:
+                call = DeliveryCall(listeners[row.listener], events, context, self._marks, self._ended)
+                self._calls[row.listener] = call
+        return bool(due)
 
     def _next(self, row: Delivery) -> list[Event]:
         """Return the next events for a listener, and skip what is no longer there, or too much."""
@@ -136,12 +138,9 @@ class Deliverer:
             self._write(row.passed(last, ""))
         return events
 
-    def _mark(self) -> None:
-        calls = self._calls.items()
-        self._marks.write({name: each.event.id or 0 for name, each in calls if not each.is_given_up})
-
     def _take(self, call: DeliveryCall) -> None:
         del self._calls[call.listener.name]
+        self._marks.end(call.listener.name)
         row = self._row(call.listener.name)
         if row is None or call.is_given_up:
             return
@@ -151,18 +150,19 @@ class Deliverer:
             kind = ObserverRaised if row.kind is ListenerKind.OBSERVER else NotifierRaised
             error = kind(row.listener, str(call.event.kind), call.failure.place, error=call.failure.error)
             self._failed(row, call.event, error, pause=row.kind is ListenerKind.NOTIFIER)
-        self._mark()
 
-    def _give_up(self) -> None:
-        for name, call in self._calls.items():
-            if call.is_given_up or time.monotonic() < call.overdue_at:
-                continue
+    def _give_up(self) -> bool:
+        """Give up what hangs; return whether anything does that didn't."""
+        now = time.monotonic()
+        found = [each for each in self._calls.values() if not each.is_given_up and now >= each.overdue_at]
+        for call in found:
             call.is_given_up = True
-            row = self._row(name)
+            self._marks.end(call.listener.name)
+            row = self._row(call.listener.name)
             if row is not None:
-                error = ListenerHung(name, str(call.event.kind), call.place, call.listener.seconds)
+                error = ListenerHung(row.listener, str(call.event.kind), call.place, call.listener.seconds)
                 self._failed(row, call.event, error, pause=True)
-            self._mark()
+        return bool(found)
 
     def _row(self, listener: str) -> Delivery | None:
         return next((each for each in self._store.deliveries.all() if each.listener == listener), None)

@@ -65,10 +65,15 @@ class ListenersInForce:
         return NotifierContext(host=read_host(settings).name, now=self._clock(), stopping=self._stopping)
 
 
-def serve(layout: Layout, linger: float, stopping: Callable[[], bool] = lambda: False) -> float | None:
+def serve(
+    layout: Layout,
+    linger: float,
+    stopping: Callable[[], bool] = lambda: False,
+    clock: Callable[[], datetime] | None = None,
+) -> float | None:
     """Tell whom there is something to tell; return in how many seconds somebody is to be told again."""
-    clock = Clock(layout.root)
-    log = Log(sys.stderr, clock.seconds, journal=reaches_journal(sys.stderr, os.environ))
+    clock = now = clock or Clock(layout.root)
+    log = Log(sys.stderr, lambda: now().timestamp(), journal=reaches_journal(sys.stderr, os.environ))
     listeners = ListenersInForce(layout, KeptSettings(), clock, stopping)
     while True:
         try:
@@ -93,8 +98,7 @@ def _deliver(deliverer: Deliverer, linger: float, stopping: Callable[[], bool]) 
     try:
         while not stopping() and not deliverer.is_stuck:
             faulthandler.dump_traceback_later(HELD_UP, exit=True)
-            deliverer.look(TICK)
-            if deliverer.is_busy:
+            if deliverer.look(TICK if linger or deliverer.is_busy else 0.0) or deliverer.is_busy:
                 idle_since = time.monotonic()
             elif time.monotonic() >= idle_since + linger:
                 break

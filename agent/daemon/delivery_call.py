@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from threading import Thread
 
 from agent.contract.notifier import NotifierContext
+from agent.daemon.delivery_marks import DeliveryMarks
 from agent.model.events import Event
 from agent.registry.guard import PluginFailed
 from agent.registry.listeners import Listener
@@ -21,6 +22,7 @@ class DeliveryCall:
         listener: Listener,
         events: Sequence[Event],
         context: NotifierContext,
+        marks: DeliveryMarks,
         ended: SimpleQueue[DeliveryCall],
     ) -> None:
         """Begin it. `ended` is given the call when it has ended."""
@@ -33,6 +35,7 @@ class DeliveryCall:
         self.overdue_at = time.monotonic() + listener.seconds
         self._events = events
         self._context = context
+        self._marks = marks
         self._ended = ended
         self._thread = Thread(target=self._run, name=listener.name, daemon=True)
         self._thread.start()
@@ -52,6 +55,7 @@ class DeliveryCall:
     def _tell(self) -> None:
         for event in self._events:
             self.event = event
+            self._marks.begin(self.listener.name, event.id or 0)
             if self.listener.wants(event):
                 self.listener.tell(event, self._context)
                 return
