@@ -444,7 +444,6 @@ EXAMPLES: list[AgentError] = [
     plugin.UnknownArgument(*WHO, "consequences_of", "delta", ("change", "observed")),
     plugin.UnknownArgument(*WHO, "register_modules", "agent", ()),
     plugin.HookMisplaced(*WHO, "register_modules", "a module", "Move it to the top level of the plugin"),
-    plugin.HookUndecorated(*WHO, "Mail", "declare_needs", "needs"),
     plugin.NotAContribution(*WHO, "register_modules", "a list with str", "Module"),
     plugin.ContributionIncomplete(*WHO, "module", "Mail", ("it has no name", 'it has no "needs"')),
     plugin.DuplicateName(*WHO, "module", "mail", "post (/etc/chainwright/plugins/post.py)"),
