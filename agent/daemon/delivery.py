@@ -56,7 +56,9 @@ class ListenersInForce:
         """Return them by name. Raises `SettingsRefused` where there are no settings to fall back on."""
         loaded = self._loader(self._layout)
         if loaded is not self._loaded:
-            self._made, self._loaded = listeners_of(*loaded), loaded
+            settings, registry = loaded
+            self._made = listeners_of(registry, settings.plugin_settings, settings.modules, settings.notifiers)
+            self._loaded = loaded
         return self._made
 
     def context(self) -> NotifierContext:

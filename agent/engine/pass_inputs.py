@@ -90,7 +90,8 @@ class LastHooks:
             settings, registry = loaded
             asked = {f"plugins.{name}": each for name, each in settings.plugin_settings.items()}
             hooks = Hooks(settings.modules, {**registry.enabled_plugins, **asked}, settings.services)
-            listeners = {name: (each.kind, each.plugin) for name, each in listeners_of(settings, registry).items()}
+            found = listeners_of(registry, settings.plugin_settings, settings.modules, settings.notifiers)
+            listeners = {name: (each.kind, each.plugin) for name, each in found.items()}
             self._made = loaded, hooks, listeners
         return self._made[1:]
 

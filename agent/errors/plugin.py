@@ -301,7 +301,7 @@ class ObserverRaised(ListenerFailed):
     cause = 'It failed on the event "{kind}": {error:reason}.'
     effect = "That event is passed over; nothing waits for it, and the others are told."
     detail = "{error:place}"
-    error: BaseException = BaseException()
+    error: BaseException | None = None
 
 
 class NotifierRaised(ListenerFailed):
@@ -312,7 +312,7 @@ class NotifierRaised(ListenerFailed):
     effect = "Later events wait until it can; nothing else waits for it."
     fix = f"Correct its settings, or what it reaches; {LIST} names its distribution."
     detail = "{error:place}"
-    error: BaseException = BaseException()
+    error: BaseException | None = None
 
 
 class ListenerHung(ListenerFailed):

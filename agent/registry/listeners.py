@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from agent.registry.contract_checks import implementations
 from agent.registry.guard import Asked, Guard
 
 if TYPE_CHECKING:
-    from agent.config.settings import Settings
+    from agent.contract.notifier import Notifier
     from agent.registry.plugins import Registry
 
 HOOK = "on_event"
@@ -54,9 +54,14 @@ class Listener:
         return str(found or "")
 
 
-def listeners_of(settings: Settings, registry: Registry) -> dict[str, Listener]:
+def listeners_of(
+    registry: Registry,
+    settings: Mapping[str, PluginSettings],
+    modules: Mapping[str, Module],
+    notifiers: Mapping[str, Notifier],
+) -> dict[str, Listener]:
     """Return all that are enabled, by name."""
-    found = [*_observers(settings, registry), *_notifiers(settings, registry)]
+    found = [*_observers(registry, settings, modules), *_notifiers(registry, notifiers)]
     return {each.name: each for each in found}
 
 
@@ -81,11 +86,13 @@ class _Manager(pluggy.PluginManager):
         return self._marked[thing]
 
 
-def _observers(settings: Settings, registry: Registry) -> Iterator[Listener]:
+def _observers(
+    registry: Registry, settings: Mapping[str, PluginSettings], modules: Mapping[str, Module]
+) -> Iterator[Listener]:
     """Yield the observers, each with a caller of its own, so that one that raises keeps nothing from the others."""
     manager = _Manager()
     plugins: dict[str, str] = {}
-    for name, plugin, thing in _things(settings, registry):
+    for name, plugin, thing in _things(registry, settings, modules):
         if manager.marks(thing):
             manager.register(thing, name)
             plugins[name] = plugin
@@ -98,18 +105,20 @@ def _observers(settings: Settings, registry: Registry) -> Iterator[Listener]:
         yield Listener(name, observer, plugins[name], OBSERVER_SECONDS, _always, tell, registry.guard)
 
 
-def _things(settings: Settings, registry: Registry) -> Iterator[tuple[str, str, object]]:
+def _things(
+    registry: Registry, settings: Mapping[str, PluginSettings], modules: Mapping[str, Module]
+) -> Iterator[tuple[str, str, object]]:
     """Yield what may observe, with the name that it has as a listener and its plugin's."""
     for name, plugin in registry.enabled_plugins.items():
         yield name, name, plugin
-    for name, made in settings.plugin_settings.items():
+    for name, made in settings.items():
         yield f"plugins.{name}", name, made
-    for name, module in settings.modules.items():
+    for name, module in modules.items():
         yield f"modules.{name}", type(module).name, module
 
 
-def _notifiers(settings: Settings, registry: Registry) -> Iterator[Listener]:
-    for name, notifier in settings.notifiers.items():
+def _notifiers(registry: Registry, notifiers: Mapping[str, Notifier]) -> Iterator[Listener]:
+    for name, notifier in notifiers.items():
         yield Listener(
             f"notify.{name}",
             ListenerKind.NOTIFIER,

@@ -131,7 +131,7 @@ def test_settings_and_modules_observe_too_and_read_their_settings(tunnel):
             unprobed = "nothing"
             word: str = "x"
 
-            def needs(self, host):
+            def declare_needs(self, host):
                 return []
 
             @hookimpl
