@@ -193,7 +193,7 @@ def test_methods_of_the_settings_wrap_hooks_and_read_the_settings(appliance):
             "Its register_settings returned list, not a subclass of PluginSettings.",
         ),
         ("return Wrong", "Its register_settings returned Wrong, not a subclass of PluginSettings."),
-        ("return Reserved", 'The settings Reserved is incomplete: its setting "enabled" belongs to the core.'),
+        ("return Reserved", 'The settings Reserved can\'t be used: line 9: its setting "enabled" belongs to the core.'),
         ("return Misplaced", "The hook declare_needs is never asked of a plugin as a whole."),
         ("return Inner", "The hook register_modules is never asked of a plugin's settings."),
         ("return Misspelt", 'There is no hook "on_evnt"; did you mean "on_event"?'),
