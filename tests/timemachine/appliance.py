@@ -36,7 +36,7 @@ from timemachine.sources import sources_of
 from timemachine.wire import FIRST_PORT, Wire
 
 PLUGIN = Path(__file__).parent / "sites.py"
-HOST = HostFacts("gw", ("192.0.2.1",))
+HOST = HostFacts(name="gw", addresses=("192.0.2.1",))
 MEMORY = Path("/dev/shm")
 
 
