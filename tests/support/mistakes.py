@@ -60,7 +60,9 @@ class Daemon(Service):
 '''
 REGISTERED_SOURCE = REGISTERED.replace("modules", "sources")
 REGISTERED_SERVICE = REGISTERED.replace("modules", "services").replace("Bad", "Daemon")
-ON_SERVICE = MODULE.replace('reload = ("true",)', 'services = ("NAME",)').replace('confirm = ("true",)', 'unprobed = "a test"')
+ON_SERVICE = MODULE.replace('reload = ("true",)', 'services = ("NAME",)').replace(
+    'confirm = ("true",)', 'unprobed = "a test"'
+)
 EMPTY_TABLE = "[modules.NAME]\n"
 
 
@@ -111,8 +113,7 @@ class Mistake:
     def source(self) -> str:
         """The plugin."""
         kind = KINDS[self.kind]
-        other = (MODULE + REGISTERED).replace('name = "NAME"', 'name = "tunnel"  # <-')
-        code = self.code.replace("AS_TUNNEL", IMPORTS + other).replace("MODULE", IMPORTS + MODULE + REGISTERED)
+        code = self.code.replace("MODULE", IMPORTS + MODULE + REGISTERED)
         made = kind.before + (indent(code, "    ") if kind.body else code) + kind.after
         return made.replace("NAME", self.name)
 
