@@ -108,7 +108,7 @@ FAULTY: dict[str, tuple[str, list[str]]] = {
         [
             (
                 "def render_files(self, context): -> "
-                'The file "box.conf" was rendered differently the second time; line 2 was "# 00", then "# 01".'
+                'The file "box.conf" was rendered differently another time; line 2 was "# 00", then "# 01".'
             )
         ],
     ),
@@ -216,3 +216,12 @@ def test_each_fault_is_told_with_its_line(name: str, tmp_path: Path):
     path = module(tmp_path, body)
     path.write_text(path.read_text().replace("class Box", "COUNT = itertools.count()\n\n\nclass Box"))
     assert told(check(path)) == expected
+
+
+def test_a_file_in_the_order_of_a_set_is_told_though_this_process_keeps_that_order(tmp_path: Path):
+    body = """
+    def render_files(self, context):
+        return [Text(path="box.conf", text=" ".join({f"name{number}" for number in range(40)}))]
+    """
+    (fault,) = check(module(tmp_path, body)).faults
+    assert (fault.check, fault.problem.code) == ("box: the same files in another process", "check.rendering_changes")
