@@ -30,6 +30,7 @@ GOOD: dict[str, tuple[Path | str, Mapping[str, object]]] = {
         {
             "domain": "vpn.example.com",
             "connections": [{"name": "r", "pools": ["10.88.0.0/24"], "local_ts": ["10.77.0.0/16"]}],
+            "users": [{"name": "ann", "password": "four plain words here"}],
         },
     ),
     "mail": ("mail", {"hostname": "mail.example.com", "domains": ["mail.example.org"]}),
