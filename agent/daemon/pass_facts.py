@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 from typing import Any
 
 from agent.deploy.observing import OBSERVERS
@@ -39,8 +40,15 @@ def what_to_watch(layout: Layout) -> dict[str, Any]:
     return {}
 
 
+def until_delivery(engine: Engine) -> float | None:
+    """Return in how many seconds observers or notifiers are to be told of events; None: nobody is."""
+    with contextlib.suppress(AgentError, sqlite3.Error), Store.open_read_only(engine.layout) as store:
+        return store.deliveries.seconds_until_due(engine.clock())
+    return None
+
+
 def note_refusal(engine: Engine, refusal: AgentError) -> None:
     """Store that the settings can't be used."""
-    event = Event(engine.clock(), EventKind.SETTINGS_REFUSED, refusal.problem.cause)
+    event = Event(at=engine.clock(), kind=EventKind.SETTINGS_REFUSED, text=refusal.problem.cause)
     with contextlib.suppress(AgentError), Store.open_existing(engine.layout) as store:
         engine.bus.publish(store, event)

@@ -189,12 +189,6 @@ class Pass:
     def _are_keys_replaced(self, path: Path, since: datetime) -> bool:
         return keys_replaced(self._deploy_context(), path, since)
 
-    def note_observers(self) -> None:
-        """Store which observers raised: the end of the pass is told to them, too."""
-        found = list(conditions.of_observers(self._bus, self._store.conditions.of("observers")))
-        with self._store.write():
-            self._store.conditions.replace("observers", found, self._clock())
-
     # Root and chains
 
     def _advance_roots(self, *, windows: bool, boot: bool) -> Plan:
@@ -264,7 +258,14 @@ class Pass:
     def _binding_changed(self, binding: Binding) -> Event:
         text = f"{binding.module}/{binding.slot}: {binding.reason}"
         detail = {"slot": binding.slot, "chain": binding.chain}
-        return Event(self._clock(), EventKind.BINDING_CHANGED, text, self._job, binding.module, detail)
+        return Event(
+            at=self._clock(),
+            kind=EventKind.BINDING_CHANGED,
+            text=text,
+            job=self._job,
+            module=binding.module,
+            detail=detail,
+        )
 
     # Deploying
 

@@ -17,6 +17,7 @@ from agent.engine.unchanged_settings import Loaded, Loader, load_settings
 from agent.errors import AgentError, Problem
 from agent.errors.damage import FileUnreadable
 from agent.errors.plugin import ModuleRaised
+from agent.model.delivery import Listeners
 from agent.model.deployment import RefusedKind
 from agent.model.need import HostFacts, Need
 from agent.model.resolved import by_module
@@ -24,6 +25,7 @@ from agent.model.root import RootPhase, signers
 from agent.planning import ClockDoubt, Declared, State
 from agent.planning.binding import Evidence
 from agent.registry.hooks import Hooks
+from agent.registry.listeners import listeners_of
 from agent.registry.plugins import PluginRecord
 from agent.rendering.enabled_modules import EnabledModules
 from agent.store import Store
@@ -43,6 +45,8 @@ class PassInputs:
     enabled: EnabledModules
     plugins: tuple[PluginRecord, ...] = ()
     """Every plugin that is installed, with what is wrong with it."""
+    listeners: Listeners = field(default_factory=dict)
+    """Who is told of events."""
     problems: Mapping[str, Problem] = field(default_factory=dict)
     """Modules that could not be asked for the host names that they need addresses of, and why."""
 
@@ -78,15 +82,18 @@ class LastHooks:
     """Hooks of what was loaded last: making them takes 5 ms, and they stay as long as the loader gives the same objects."""
 
     def __init__(self) -> None:
-        self._made: tuple[Loaded, Hooks] | None = None
+        self._made: tuple[Loaded, Hooks, Listeners] | None = None
 
-    def __call__(self, loaded: Loaded) -> Hooks:
-        """Return the hooks of what was loaded."""
+    def __call__(self, loaded: Loaded) -> tuple[Hooks, Listeners]:
+        """Return the hooks of what was loaded, and who is told of events."""
         if self._made is None or self._made[0] is not loaded:
             settings, registry = loaded
             asked = {f"plugins.{name}": each for name, each in settings.plugin_settings.items()}
-            self._made = loaded, Hooks(settings.modules, {**registry.enabled_plugins, **asked}, settings.services)
-        return self._made[1]
+            hooks = Hooks(settings.modules, {**registry.enabled_plugins, **asked}, settings.services)
+            found = listeners_of(registry, settings.plugin_settings, settings.modules, settings.notifiers)
+            listeners = {name: (each.kind, each.plugin) for name, each in found.items()}
+            self._made = loaded, hooks, listeners
+        return self._made[1:]
 
 
 def read_pass_inputs(
@@ -103,7 +110,7 @@ def read_pass_inputs(
     loaded = loader(layout)
     settings, registry = loaded
     modules = settings.modules
-    hooks = (last_hooks or LastHooks())(loaded)
+    hooks, listeners = (last_hooks or LastHooks())(loaded)
     facts = host(settings)
     enabled = EnabledModules(
         layout=layout,
@@ -111,12 +118,12 @@ def read_pass_inputs(
         modules=modules,
         services=settings.services,
         host=replace(facts, failing=store.failing.names(settings.rungs)) if store else facts,
-        http01=Http01(layout.webroot, _thumbprint(settings, store) if store else None),
+        http01=Http01(webroot=layout.webroot, thumbprint=_thumbprint(settings, store) if store else None),
         issuers=_issuers(settings, store) if store else (),
         lost=_lost_parts(layout, settings, store) if store else {},
         resolved=by_module(store.resolved.all()) if store else {},
     )
-    return PassInputs(settings, enabled, registry.plugins)
+    return PassInputs(settings, enabled, registry.plugins, listeners)
 
 
 def with_account_key(inputs: PassInputs, store: Store, now: datetime) -> PassInputs:
@@ -246,13 +253,13 @@ def _issuers(settings: Settings, store: Store) -> tuple[Issuer, ...]:
     lists, crosses = store.revocations.lists(), store.roots.crosses()
     found = [
         Issuer(
-            each.sha256,
-            each.subject,
-            each.certificates,
-            lists[each.sha256].pem if each.sha256 in lists else "",
-            each.phase is RootPhase.SIGNING and not each.beside,
-            each.phase,
-            "".join(cross.certificate for cross in crosses if cross.subject == each.sha256),
+            sha256=each.sha256,
+            subject=each.subject,
+            certificates=each.certificates,
+            crl=lists[each.sha256].pem if each.sha256 in lists else "",
+            present=each.phase is RootPhase.SIGNING and not each.beside,
+            phase=each.phase,
+            crosses="".join(cross.certificate for cross in crosses if cross.subject == each.sha256),
         )
         for each in store.roots.all()
     ]
@@ -271,5 +278,5 @@ def _lost_parts(layout: Layout, settings: Settings, store: Store) -> dict[str, t
         if deployment.generation is not None:
             directory = layout.module(record.name).state / str(deployment.generation)
             for service in record.services:
-                found[service].append(ModulePart(record.name, record.plugin, directory))
+                found[service].append(ModulePart(module=record.name, plugin=record.plugin, directory=directory))
     return {service: tuple(parts) for service, parts in found.items()}

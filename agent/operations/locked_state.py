@@ -54,11 +54,11 @@ class LockedState:
             yield
             AuditLog(self.store).note(self.actor, self.now, action, subject, detail)
             known = bus.record(self.store, events)
-        bus.show(self.store, known)
+        bus.show(known)
 
     def event(self, kind: EventKind, text: str, module: str = "", **detail: object) -> Event:
         """Return an event of a change."""
-        return Event(self.now, kind, text, self.engine.job, module, detail)
+        return Event(at=self.now, kind=kind, text=text, job=self.engine.job, module=module, detail=detail)
 
     @property
     def chains(self) -> tuple[ChainRecord, ...]:
