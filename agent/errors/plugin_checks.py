@@ -105,7 +105,7 @@ class ModeOpened(CheckFault):
     place: str
 
 
-class LeftBehind(CheckFault):
+class FilesLeft(CheckFault):
     """Something is left on disk of a module that was taken out."""
 
     code = "check.left_behind"
