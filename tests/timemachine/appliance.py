@@ -106,7 +106,7 @@ class Appliance:
         ]
         for number, module in enumerate(self.modules):
             lines += [f"[modules.{module}]", 'plugin = "sites"', f"port = {FIRST_PORT + number}"]
-            lines += [f'instance = "{module}"', f'broken = "{self.broken_modules.get(module, "")}"']
+            lines += [f'broken = "{self.broken_modules.get(module, "")}"']
             for kind in ("names", "own", "alone"):
                 found = [site.name for site in self.sites if (site.module, site.kind) == (module, kind)]
                 lines += [f"{kind} = {found}"]
