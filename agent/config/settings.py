@@ -198,6 +198,8 @@ class Settings:
     """Files of secrets, outside of the settings."""
     files: tuple[SettingsFile, ...] = field(default=(), repr=False)
     """What the settings were read from."""
+    failures: Mapping[str, PluginError] = field(default_factory=dict)
+    """Tables of sources, services, plugins and others that can't be used, as code of their plugins failed: ``source.vault``."""
 
     @property
     def modules(self) -> dict[str, Module]:
