@@ -34,6 +34,7 @@ from agent.registry.answers import WrongAnswer, members, text
 from agent.registry.contract_checks import CORE_KEYS, NAME, NAME_RULE, PLUGIN_KEYS
 from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.plugins import Registry
+from agent.registry.sources import SourceHandle
 from agent.system.layout import Layout
 
 M = TypeVar("M", bound=BaseModel)
@@ -357,8 +358,8 @@ class _Validation:
                 made[name] = instance
         return made
 
-    def _rungs(self, configured: Mapping[str, Any]) -> dict[str, Source]:
-        rungs: dict[str, Source] = {}
+    def _rungs(self, configured: Mapping[str, Any]) -> dict[str, SourceHandle]:
+        rungs: dict[str, SourceHandle] = {}
         default = CoreSettings.model_fields["sources"].default
         for name in texts(self.tree.values.get("sources", list(default))):
             kind = self.registry.sources.get(name)
@@ -366,12 +367,15 @@ class _Validation:
                 if source_key(name) not in self.failures and not self._missing(source_key(name), "source", name):
                     self.note(("sources",), self._no_source(name))
             elif name in tables_of(self.tree, "source") or (name in OWN_TABLES and name in self.tree.values):
-                rungs |= {name: configured[name]} if name in configured else {}
+                rungs |= {name: self._handle(configured[name])} if name in configured else {}
             elif made := self._instance(source_key(name), kind, {}):
-                rungs[name] = made
+                rungs[name] = self._handle(made)
         if not rungs and self.failures and not self.problems:
             self.note(("sources",), f"none of these can be used: {few(list(map(_reason, self.failures.values())))}")
         return rungs
+
+    def _handle(self, source: Source) -> SourceHandle:
+        return SourceHandle(source, self.guard)
 
     def _plugins(self) -> dict[str, PluginEntry]:
         """Return the settings of plugins as a whole: of those with a table, and of those that are enabled by another one."""

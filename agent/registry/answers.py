@@ -17,6 +17,8 @@ T = TypeVar("T")
 class WrongAnswer(TypeError):
     """An answer that the contract does not allow: why, as a clause."""
 
+    is_clause = True
+
 
 def members(answer: object, kinds: tuple[type, ...], most: int = MOST_MEMBERS) -> list[Any]:
     """Return the members of a list, a tuple, a set or a generator, which is read no further than `most`. Raises `WrongAnswer`."""
