@@ -2,11 +2,12 @@
 
 A plugin is a Python module named in the entry-point group ``chainwright``, or a root-owned file in
 ``/etc/chainwright/plugins/``. Installed is not enabled: ``[modules.NAME]`` enables a module, ``[plugins.NAME]`` a plugin that
-has none. Hooks are only ever extended by new parameters; an implementation may take fewer. The first seven hooks are
-asked of every plugin when it is loaded. Those of the life of a module are asked of one module at a time, in the order of
-this file; `Module` answers them from its class attributes and plain methods. A policy plugin can wrap each of
-them with ``@hookimpl(wrapper=True)``: where a hook returns a list, ``yield`` gives it a list of such lists, and it may return
-either. A plugin does no I/O in any of them: it returns data, commands and probes.
+has none. Hooks are only ever extended by new parameters; an implementation may take fewer. The first hooks are asked of every
+plugin when it is loaded. Those of a life are asked of one module or service at a time, in the order of this file: `Module` and
+`Service` have a plain method of the same name for each, which a plugin overrides without any mark. Another plugin, a policy, can
+wrap each of them with ``@hookimpl(wrapper=True)``: ``asked`` is the `Module` or `Service` that is asked, ``asked.instance`` its
+name, ``yield`` gives its answer, and the policy returns one like it. A plugin does no I/O in any of them: it returns data,
+commands and probes.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from typing import TYPE_CHECKING
 from agent.contract.markers import hookspec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import click
 
     from agent.contract.appliance import Appliance
-    from agent.contract.context import ChainFacts, Change, Consequence, Context
+    from agent.contract.context import ChainFacts, Change, Consequence, Context, ServiceContext
     from agent.contract.endpoint import Endpoint
     from agent.contract.file import ChainFile, Template, Text
     from agent.contract.module import Module
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from agent.model.events import Event
     from agent.model.need import HostFacts, Need
     from agent.system.command import Action, Command
+    from agent.system.places import Places
 
 
 # Contributions
@@ -144,22 +148,21 @@ def register_commands(commands: click.Group, appliance: Appliance) -> None:
 # The life of a module
 
 
-@hookspec
-def declare_needs(host: HostFacts) -> list[Need]:  # type: ignore[empty-body]
+@hookspec(firstresult=True)
+def declare_needs(asked: Module, host: HostFacts) -> list[Need]:  # type: ignore[empty-body]
     """Return the chains that the module asks for; asked in each pass.
 
     When it raises: the module keeps its last needs and its live generation and is named in the status.
 
     ```python
-    @hookimpl
     def declare_needs(self, host: HostFacts) -> list[Need]:
         return [self.need(self.domain, slot="tunnel")]
     ```
     """
 
 
-@hookspec
-def names_to_resolve(host: HostFacts) -> list[str]:  # type: ignore[empty-body]
+@hookspec(firstresult=True)
+def names_to_resolve(asked: Module, host: HostFacts) -> list[str]:  # type: ignore[empty-body]
     """Return host names that the module needs addresses of: its service would not start with one that doesn't resolve.
 
     The core asks the machine's resolver, again and again, at most 2,000 names a module. `Context.addresses` is what is known of
@@ -169,49 +172,45 @@ def names_to_resolve(host: HostFacts) -> list[str]:  # type: ignore[empty-body]
     When it raises: the module keeps its last needs and its live generation and is named in the status.
 
     ```python
-    @hookimpl
     def names_to_resolve(self, host: HostFacts) -> list[str]:
         return [self.domain]
     ```
     """
 
 
-@hookspec
-def receive_chains(chains: Mapping[str, ChainFacts]) -> list[ChainFile]:  # type: ignore[empty-body]
+@hookspec(firstresult=True)
+def receive_chains(asked: Module, chains: Mapping[str, ChainFacts]) -> list[ChainFile]:  # type: ignore[empty-body]
     """Say what files of key and chain parts come of the chains, by slot.
 
     When it raises: nothing is staged, the live generation stays.
 
     ```python
-    @hookimpl
     def receive_chains(self, chains: Mapping[str, ChainFacts]) -> list[ChainFile]:
         return [ChainFile(path=f"{slot}.pem", slot=slot, parts=(Part.KEY, Part.FULLCHAIN)) for slot in chains]
     ```
     """
 
 
-@hookspec
-def render_files(context: Context) -> list[Template | Text]:  # type: ignore[empty-body]
+@hookspec(firstresult=True)
+def render_files(asked: Module, context: Context) -> list[Template | Text]:  # type: ignore[empty-body]
     """Return the configuration files of a generation. The core renders and installs them.
 
     When it raises: nothing is staged, the live generation stays.
 
     ```python
-    @hookimpl
     def render_files(self, context: Context) -> list[Template | Text]:
         return [Template(path="tunnel.conf", values={"port": self.port})]
     ```
     """
 
 
-@hookspec
-def prepare_command(context: Context) -> list[Command]:  # type: ignore[empty-body]
+@hookspec(firstresult=True)
+def prepare_command(asked: Module, context: Context) -> list[Command]:  # type: ignore[empty-body]
     """Return commands that run in the staged generation before the check, as ``postmap`` does.
 
     When it raises, or one of them fails: the generation is refused, nothing has changed.
 
     ```python
-    @hookimpl
     def prepare_command(self, context: Context) -> list[Command]:
         return [Command(("cp", f"{context.directory}/tunnel.conf", f"{context.directory}/tunnel.bak"))]
     ```
@@ -219,13 +218,15 @@ def prepare_command(context: Context) -> list[Command]:  # type: ignore[empty-bo
 
 
 @hookspec(firstresult=True)
-def check_command(context: Context) -> Command | None:
-    """Return the service's own test of the staged generation, for a module with a service of its own.
+def check_command(asked: Module | Service, context: Context | ServiceContext) -> Command | None:
+    """Return the service's own test of what is staged.
+
+    Here and below: of a module with a service of its own, whose generation it is; or of a service that modules share, whose
+    candidate entry is in ``context.directory``.
 
     When it raises, or the command fails: the generation is refused, nothing has changed.
 
     ```python
-    @hookimpl
     def check_command(self, context: Context) -> Command | None:
         return Command(("grep", "-q", "accept", f"{context.directory}/tunnel.conf"))
     ```
@@ -233,13 +234,12 @@ def check_command(context: Context) -> Command | None:
 
 
 @hookspec(firstresult=True)
-def reload_command(context: Context) -> Action | None:
-    """Return what makes the service read its files again, for a module with a service of its own.
+def reload_command(asked: Module | Service, context: Context | ServiceContext) -> Action | None:
+    """Return what makes the service read its files again. It is run where the service runs, or is seen to listen.
 
     When it raises, or the command fails: the generation is rolled back.
 
     ```python
-    @hookimpl
     def reload_command(self, context: Context) -> Action | None:
         return Signal(context.places.run / "tunnel.pid")
     ```
@@ -247,8 +247,37 @@ def reload_command(context: Context) -> Action | None:
 
 
 @hookspec(firstresult=True)
-def confirm_command(context: Context) -> Command | None:
-    """Return a command that ends with 0 once the service runs this generation, for a module with a service of its own.
+def running(asked: Module | Service, context: Context | ServiceContext) -> Command | Path | None:
+    """Return how to know that the service runs: a command that ends with 0, or its pid file. None: whether its endpoints answer.
+
+    A service that doesn't run is neither reloaded nor judged: the new files wait for its start.
+
+    When it raises: nothing is switched, the live generation stays.
+
+    ```python
+    def running(self, context: Context) -> Command | Path | None:
+        return context.places.run / "tunnel.pid"
+    ```
+    """
+
+
+@hookspec(firstresult=True)
+def start_command(asked: Module | Service, context: Context | ServiceContext) -> Command | None:
+    """Return what starts the service. It is run only where the operator has set ``start = true`` and it doesn't run.
+
+    When it raises: the new files wait for its start. When the command fails: this is told with its words, and it is tried again
+    with pauses that grow.
+
+    ```python
+    def start_command(self, context: Context) -> Command | None:
+        return Command(("tunneld", f"{context.places.live}/tunnel.conf"))
+    ```
+    """
+
+
+@hookspec(firstresult=True)
+def confirm_command(asked: Module | Service, context: Context | ServiceContext) -> Command | None:
+    """Return a command that ends with 0 once the service runs what is in the context's directory.
 
     It is tried after the reload until it does, for as long as endpoints are probed. Without one, and without an endpoint that
     shows the generation's number, a change of the configuration alone is "switched, not seen".
@@ -256,21 +285,19 @@ def confirm_command(context: Context) -> Command | None:
     When it raises, or the command still fails: the generation is rolled back. A command that isn't installed confirms nothing.
 
     ```python
-    @hookimpl
     def confirm_command(self, context: Context) -> Command | None:
         return Command(("grep", "-q", f"/{context.generation}/", str(context.places.run / "tunnel.loaded")))
     ```
     """
 
 
-@hookspec
-def probes(context: Context) -> list[Endpoint]:  # type: ignore[empty-body]
+@hookspec(firstresult=True)
+def probes(asked: Module, context: Context) -> list[Endpoint]:  # type: ignore[empty-body]
     """Return where each slot's chain is seen on the wire: before the switch, after it, and for drift.
 
     When it raises: the generation is rolled back, as nothing can be believed.
 
     ```python
-    @hookimpl
     def probes(self, context: Context) -> list[Endpoint]:
         return [Endpoint(port=self.port, server_name=self.domain, slot=slot) for slot in context.chains]
     ```
@@ -281,8 +308,8 @@ def probes(context: Context) -> list[Endpoint]:  # type: ignore[empty-body]
 
 
 @hookspec(firstresult=True)
-def observe_command(context: Context) -> Command | None:
-    """Return a command that prints how the service is that runs, for a module with a service of its own.
+def observe_command(asked: Module | Service, context: Context | ServiceContext) -> Command | None:
+    """Return a command that prints how the service is that runs.
 
     Each line is a JSON object: `state_line`, `finding_line` and `differs_line` make them. It looks and changes nothing, is run
     in each pass and by the daemon once a minute, and gets fifteen seconds and a megabyte. `context` is that of the generation
@@ -291,7 +318,6 @@ def observe_command(context: Context) -> Command | None:
     When it raises, or the command fails: a finding says so; nothing else comes of it.
 
     ```python
-    @hookimpl
     def observe_command(self, context: Context) -> Command | None:
         return Command(("cat", str(context.places.run / "tunnel.states")))
     ```
@@ -299,7 +325,7 @@ def observe_command(context: Context) -> Command | None:
 
 
 @hookspec(firstresult=True)
-def mend_command(context: Context, subject: str) -> Command | None:
+def mend_command(asked: Module | Service, context: Context | ServiceContext, subject: str) -> Command | None:
     """Return a command that tries to end a state of `subject` that was observed with ``mend``, as dialling does.
 
     It is run in a pass, with pauses that grow from half a minute to a quarter of an hour, as long as the state is the same.
@@ -308,9 +334,116 @@ def mend_command(context: Context, subject: str) -> Command | None:
     When it raises: the state stays, and a finding says so.
 
     ```python
-    @hookimpl
     def mend_command(self, context: Context, subject: str) -> Command | None:
         return Command(("tunnelctl", "dial", subject.removeprefix("tunnel ")))
+    ```
+    """
+
+
+# A service that modules share: what only it is asked
+
+
+@hookspec(firstresult=True)
+def render_entry(asked: Service, context: ServiceContext) -> list[Template | Text]:  # type: ignore[empty-body]
+    r"""Return the files of the entry, which include the generations of the modules in ``context.parts``.
+
+    When it raises: nothing is staged, what is live stays.
+
+    ```python
+    def render_entry(self, context: ServiceContext) -> list[Template | Text]:
+        included = "".join(f"include {part.directory}/site.conf\n" for part in context.parts)
+        return [Text(path="tunneld.conf", text=included)]
+    ```
+    """
+
+
+@hookspec(firstresult=True)
+def included_command(asked: Service, context: ServiceContext) -> Command | None:
+    """Return what sees whether the administrator's main file names the entry: it ends with 0, or prints what to add.
+
+    Until it does, files are put in place, so that they exist when the line is added, and the service isn't reloaded.
+
+    When it raises: it is taken for included.
+
+    ```python
+    def included_command(self, context: ServiceContext) -> Command | None:
+        return Command(("grep", "-q", "include /etc/tunneld/chainwright.conf", "/etc/tunneld/tunneld.conf"))
+    ```
+    """
+
+
+@hookspec(firstresult=True)
+def diagnose_command(asked: Service, context: ServiceContext) -> Command | None:
+    """Return what prints what is wrong in the configuration that the service would start with, and its test doesn't say.
+
+    It prints lines as `observe_command` does, with a "why" and a "fix" that name file and line, and ends with 0 whatever it
+    finds. It is run after a deployment, at each look and while the service waits.
+
+    When it raises, or the command fails: a finding says so; nothing else comes of it.
+
+    ```python
+    def diagnose_command(self, context: ServiceContext) -> Command | None:
+        return Command(("tunnel-lint", f"{context.directory}/tunneld.conf"))
+    ```
+    """
+
+
+@hookspec(firstresult=True)
+def why_unseen(asked: Service, places: Places) -> str:  # type: ignore[empty-body]
+    """Return why a switch shows nowhere, as far as the administrator's main file tells; empty: it tells nothing.
+
+    A clause without a full stop, with the line to add. It is asked only where what was switched is not seen.
+
+    When it raises: it tells nothing.
+
+    ```python
+    def why_unseen(self, places: Places) -> str:
+        return "" if places.run.exists() else f"{places.run} is missing; make it"
+    ```
+    """
+
+
+@hookspec(firstresult=True)
+def warnings_in(asked: Service, output: str) -> list[str]:  # type: ignore[empty-body]
+    """Return the lines in the output of a test that succeeded that warn of something.
+
+    Those that name a name or a file of the modules are told: nginx ignores a server of ours whose name another one has.
+
+    When it raises: the generation is refused, nothing has changed.
+
+    ```python
+    def warnings_in(self, output: str) -> list[str]:
+        return [line for line in output.splitlines() if line.startswith("warning:")]
+    ```
+    """
+
+
+@hookspec(firstresult=True)
+def cure_for(asked: Service, output: str) -> str:  # type: ignore[empty-body]
+    """Return what mends that which the output of a test or a start complains of; empty: it says so itself.
+
+    A sentence to which ", then: chainwright apply" is added. Warnings that have one are told whatever they name.
+
+    When it raises: the service's own words are told without it.
+
+    ```python
+    def cure_for(self, output: str) -> str:
+        return "Give the address to one of the two services" if "in use" in output else ""
+    ```
+    """
+
+
+@hookspec(firstresult=True)
+def awaits_network(asked: Service, output: str, addressed: bool) -> bool:  # type: ignore[empty-body]
+    """Return whether a test has failed for want of a network, which comes later in a boot: a name that isn't resolved yet.
+
+    Asked at boot alone, where what is in service is left as it is then. `addressed`: this machine has an address already.
+
+    When it raises: the test has failed.
+
+    ```python
+    def awaits_network(self, output: str, addressed: bool) -> bool:
+        return not addressed and "host not found" in output
     ```
     """
 
@@ -319,22 +452,21 @@ def mend_command(context: Context, subject: str) -> Command | None:
 
 
 @hookspec(firstresult=True)
-def inspect_command(context: Context) -> Command | None:
+def inspect_command(asked: Module, context: Context) -> Command | None:
     """Return a command that prints what runs now: sessions, IPsec peers. `context` is that of the generation in service.
 
     It gets ten seconds at most: a person waits. When it raises, or the command fails: the consequences are asked with an
     empty observation, and this is said.
 
     ```python
-    @hookimpl
     def inspect_command(self, context: Context) -> Command | None:
         return Command(("printf", "session alice"))
     ```
     """
 
 
-@hookspec
-def consequences_of(change: Change, observed: str) -> list[Consequence]:  # type: ignore[empty-body]
+@hookspec(firstresult=True)
+def consequences_of(asked: Module, change: Change, observed: str) -> list[Consequence]:  # type: ignore[empty-body]
     """Return what a change of root, chain or setting would break, by name; `observed` is the inspection's output.
 
     `change.kind` is ``root`` (another one signs), ``retirement`` (one that was replaced is believed no longer), ``chain`` (it is
@@ -345,7 +477,6 @@ def consequences_of(change: Change, observed: str) -> list[Consequence]:  # type
     When it raises: the administrator is told that this module could not say.
 
     ```python
-    @hookimpl
     def consequences_of(self, change: Change, observed: str) -> list[Consequence]:
         names = [line.split()[1] for line in observed.splitlines() if line.startswith("session ")]
         return [Consequence(f"The session of {name} drops.", "outage") for name in names]

@@ -26,10 +26,10 @@ class Toy(Module):
     reload = ("true",)
     count: int = 1
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         return [self.need(f"s{number}.example.test", slot=f"s{number}") for number in range(self.count)]
 
-    def endpoints(self, context: Context) -> Iterable[Endpoint]:
+    def probes(self, context: Context) -> Iterable[Endpoint]:
         probe = FileProbe(context.places.live)
         return [Endpoint(port=1, server_name=slot, slot=slot, probe=probe) for slot in context.chains]
 

@@ -37,6 +37,7 @@ _NAMES = {
     "pki.chain": "Chain KeyType Purpose",
     "pki.encoding": "Format Part",
     "pki.revocation": "RevocationReason",
+    "pki.signing_request": "request_pem",
     "probing.plain_stream": "PlainStream",
     "probing.probe": "TLSProbe",
     "system.command": "Action Command Signal",
@@ -131,6 +132,7 @@ if TYPE_CHECKING:
     from agent.pki.encoding import Format as Format
     from agent.pki.encoding import Part as Part
     from agent.pki.revocation import RevocationReason as RevocationReason
+    from agent.pki.signing_request import request_pem as request_pem
     from agent.probing.plain_stream import PlainStream as PlainStream
     from agent.probing.probe import TLSProbe as TLSProbe
     from agent.system.command import Action as Action

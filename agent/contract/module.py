@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
 from agent.contract.context import ChainFacts, Change, Consequence, Context
+from agent.contract.declaration import Declaration
 from agent.contract.endpoint import Endpoint
 from agent.contract.file import ChainFile, File, Template, Text
 from agent.contract.keeping import KeepFor
-from agent.contract.markers import hookimpl
 from agent.contract.window import Window
 from agent.model.need import HostFacts, Need
 from agent.pki.chain import KeyType
@@ -23,26 +23,14 @@ TLS_KEY_TYPES = (KeyType.ECDSA_P256, KeyType.RSA_2048, KeyType.ECDSA_P384, KeyTy
 """What every TLS server takes, in the order in which most prefer them. Ed25519 is left out: public CAs don't sign it."""
 
 
-class Module(BaseModel):
+class Module(Declaration):
     """Part of the appliance that uses chains.
 
     Fields are the operator's settings; class attributes and methods are the plugin's answers. Most plugins set
-    `name`, `files`, `check`, `reload` and override `needs` and `endpoints`. In `files` and commands ``{slot}`` and ``{dir}``
+    `name`, `files`, `check`, `reload` and override `declare_needs` and `probes`. In `files` and commands ``{slot}`` and ``{dir}``
     (the generation's own directory), ``{live}`` and ``{run}`` are filled in.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-    # pluggy keeps its plugins in sets and compares them: an instance is itself, with the same settings too.
-    __eq__ = object.__eq__
-
-    def __hash__(self) -> int:
-        # A method of its own: object's would be taken for "none" and replaced by one that hashes every setting.
-        return object.__hash__(self)
-
-    name: ClassVar[str] = ""
-    """Of the plugin; also of the instance unless ``plugin = "..."`` names it."""
-    title: ClassVar[str] = ""
-    """For people; default: the first line of the docstring."""
     files: ClassVar[tuple[File, ...]] = ()
     key_types: ClassVar[tuple[KeyType, ...]] = (KeyType.ECDSA_P256, KeyType.RSA_2048)
     """Accepted by the service, in order of preference."""
@@ -82,60 +70,82 @@ class Module(BaseModel):
     )
     pin: str | None = Field(None, description="id or name of the uploaded chain to prefer")
     window: Window | None = Field(None, description='when a new chain may be activated, for example "03:00-05:00"')
+    start: bool = Field(False, description="whether the agent may start the module's own service when it isn't running")
 
-    # What a plugin overrides
+    @model_validator(mode="after")
+    def _start_is_of_the_own_service(self) -> Self:
+        if self.start and self.services:
+            raise ValueError(f"start: its service is started by [services.{self.services[0]}] start = true")
+        return self
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    # The life of a module: hooks, which a policy plugin can wrap (`agent.hookspecs` has what each is for)
+
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         """Return the chains that this module asks for."""
         raise NotImplementedError
 
-    def resolves(self, host: HostFacts) -> Iterable[str]:
+    def names_to_resolve(self, host: HostFacts) -> Iterable[str]:
         """Return host names that this module needs addresses of, as its service must not look them up when it starts.
 
         They are asked for again and again, and files are rendered with what is known of them (`Context.addresses`).
         """
         return ()
 
-    def receive(self, chains: Mapping[str, ChainFacts]) -> Iterable[ChainFile]:
+    def receive_chains(self, chains: Mapping[str, ChainFacts]) -> Iterable[ChainFile]:
         """Say what files of key and chain parts come of `chains`. Default: those in `files`."""
         return [file for file in self.files if isinstance(file, ChainFile)]
 
-    def render(self, context: Context) -> Iterable[Template | Text]:
+    def render_files(self, context: Context) -> Iterable[Template | Text]:
         """Return the configuration files. Default: those in `files`."""
         return [file for file in self.files if isinstance(file, Template | Text)]
 
-    def prepare_with(self, context: Context) -> Iterable[Command]:
-        """Return what runs in the staging directory before the check (postmap)."""
+    def prepare_command(self, context: Context) -> Iterable[Command]:
+        """Return what runs in the staging directory before the check (postmap). Default: `prepare`."""
         return [command] if (command := self._command(self.prepare, context)) else []
 
-    def check_with(self, context: Context) -> Command | None:
-        """Return the service's own test of this generation."""
+    def check_command(self, context: Context) -> Command | None:
+        """Return the service's own test of this generation. Default: `check`."""
         return self._command(self.check, context)
 
-    def reload_with(self, context: Context) -> Action | None:
-        """Return what makes the service read its files again."""
+    def reload_command(self, context: Context) -> Action | None:
+        """Return what makes the service read its files again. Default: `reload`."""
         return self._command(self.reload, context)
 
-    def confirm_with(self, context: Context) -> Command | None:
-        """Return what ends with 0 once the service runs this generation, where no endpoint shows the generation's number."""
+    def confirm_command(self, context: Context) -> Command | None:
+        """Return what ends with 0 once the service runs this generation, where no endpoint shows the generation's number.
+
+        Default: `confirm`.
+        """
         return self._command(self.confirm, context)
 
-    def observe_with(self, context: Context) -> Command | None:
+    def running(self, context: Context) -> Command | Path | None:
+        """Return how to know that the service runs: a command that ends with 0, or its pid file. None: by its endpoints."""
+        return None
+
+    def start_command(self, context: Context) -> Command | None:
+        """Return what starts the service, where the operator has set ``start = true``. None: the agent can't."""
+        return None
+
+    def probes(self, context: Context) -> Iterable[Endpoint]:
+        """Return where each slot's chain is seen on the wire."""
+        return ()
+
+    def observe_command(self, context: Context) -> Command | None:
         """Return what prints how the service is that runs: lines of `state_line`, `finding_line` and `differs_line`.
 
-        It changes nothing. For a module with a service of its own; else `Service.observe_with` is asked.
+        It changes nothing. For a module with a service of its own; else the service's is asked.
         """
         return None
 
-    def mend_with(self, context: Context, subject: str) -> Command | None:
+    def mend_command(self, context: Context, subject: str) -> Command | None:
         """Return what tries to end a state of `subject` that was observed with ``mend``; it is run with growing pauses."""
         return None
 
-    def inspect_with(self, context: Context) -> Command | None:
-        """Return a command that prints what runs now (sessions, peers)."""
+    def inspect_command(self, context: Context) -> Command | None:
+        """Return a command that prints what runs now (sessions, peers). Default: `inspect`."""
         return self._command(self.inspect, context)
 
-    def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
+    def consequences_of(self, change: Change, observed: str) -> Iterable[Consequence]:
         """Return what `change` would break, by name. `observed` is the output of the inspection.
 
         Default: that sessions drop, where a reload does that and a chain changes.
@@ -144,85 +154,12 @@ class Module(BaseModel):
             return [Consequence("Everybody who is connected is cut off when the new chain is taken.", "outage")]
         return ()
 
-    def endpoints(self, context: Context) -> Iterable[Endpoint]:
-        """Return where each slot's chain is seen on the wire."""
-        return ()
+    # What else a plugin may say
 
     @property
     def checks_in_place(self) -> bool:
         """True where the test reads what is published at fixed paths: then it runs after the rename, and before the reload."""
         return False
-
-    def running_with(self, context: Context) -> Command | Path | None:
-        """Return how to know that the service runs: a command that ends with 0, or its pid file. None: by its endpoints."""
-        return None
-
-    # The life of a module: asked by the core, so that a policy plugin can wrap each of them
-
-    @hookimpl
-    def declare_needs(self, host: HostFacts) -> list[Need]:
-        """Answer `agent.hookspecs.declare_needs`."""
-        return list(self.needs(host))
-
-    @hookimpl
-    def names_to_resolve(self, host: HostFacts) -> list[str]:
-        """Answer `agent.hookspecs.names_to_resolve`."""
-        return list(self.resolves(host))
-
-    @hookimpl
-    def receive_chains(self, chains: Mapping[str, ChainFacts]) -> list[ChainFile]:
-        """Answer `agent.hookspecs.receive_chains`."""
-        return list(self.receive(chains))
-
-    @hookimpl
-    def render_files(self, context: Context) -> list[Template | Text]:
-        """Answer `agent.hookspecs.render_files`."""
-        return list(self.render(context))
-
-    @hookimpl
-    def prepare_command(self, context: Context) -> list[Command]:
-        """Answer `agent.hookspecs.prepare_command`."""
-        return list(self.prepare_with(context))
-
-    @hookimpl
-    def check_command(self, context: Context) -> Command | None:
-        """Answer `agent.hookspecs.check_command`."""
-        return self.check_with(context)
-
-    @hookimpl
-    def reload_command(self, context: Context) -> Action | None:
-        """Answer `agent.hookspecs.reload_command`."""
-        return self.reload_with(context)
-
-    @hookimpl
-    def confirm_command(self, context: Context) -> Command | None:
-        """Answer `agent.hookspecs.confirm_command`."""
-        return self.confirm_with(context)
-
-    @hookimpl
-    def observe_command(self, context: Context) -> Command | None:
-        """Answer `agent.hookspecs.observe_command`."""
-        return self.observe_with(context)
-
-    @hookimpl
-    def mend_command(self, context: Context, subject: str) -> Command | None:
-        """Answer `agent.hookspecs.mend_command`."""
-        return self.mend_with(context, subject)
-
-    @hookimpl
-    def inspect_command(self, context: Context) -> Command | None:
-        """Answer `agent.hookspecs.inspect_command`."""
-        return self.inspect_with(context)
-
-    @hookimpl
-    def consequences_of(self, change: Change, observed: str) -> list[Consequence]:
-        """Answer `agent.hookspecs.consequences_of`."""
-        return list(self.consequences(change, observed))
-
-    @hookimpl
-    def probes(self, context: Context) -> list[Endpoint]:
-        """Answer `agent.hookspecs.probes`."""
-        return list(self.endpoints(context))
 
     # For plugins
 
@@ -257,11 +194,6 @@ class Module(BaseModel):
     def api_user(self) -> str:
         """User whose processes may connect to the agent's local API; empty: none for this module."""
         return ""
-
-    @classmethod
-    def heading(cls) -> str:
-        """Return the title for people."""
-        return cls.title or (cls.__doc__ or cls.name).strip().splitlines()[0].rstrip(".")
 
     @staticmethod
     def _command(argv: Argv, context: Context) -> Command | None:

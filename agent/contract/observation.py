@@ -15,7 +15,7 @@ def state_line(
 
     `why`: a clause, without anything that is another one at each look. `severity`: ``notice``, ``warning`` or ``error`` where
     somebody should know; empty: it is shown, and nothing more. `fix`: the next step, a sentence. `mend`: whether
-    `Module.mend_with` or `Service.mend_with` returns what ends it.
+    `Module.mend_command` or `Service.mend_command` returns what ends it.
     """
     return _line(state=state, subject=subject, why=why, severity=severity, fix=fix, mend=mend)
 

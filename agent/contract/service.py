@@ -6,34 +6,31 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from agent.contract.context import ServiceContext
+from agent.contract.declaration import Declaration
 from agent.contract.file import Template, Text
 from agent.contract.module import Module
 from agent.system.command import Action, Command
 from agent.system.places import Places
 
 
-class Service(BaseModel):
+class Service(Declaration):
     """Daemon that modules share: a class is a plugin's declaration, an instance the operator's ``[services.NAME]`` table.
 
-    Its *entry* is a directory with the files that `render` returns: they include the modules' generations by absolute
+    Its *entry* is a directory with the files that `render_entry` returns: they include the modules' generations by absolute
     path. The candidate entry is what is checked; the switch is one rename of the link ``live``.
 
     When its last module is taken out, its methods are asked with no parts in the context; `contradictions` never is.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-    name: ClassVar[str] = ""
-    title: ClassVar[str] = ""
     group: ClassVar[str] = ""
     """Group of the entry's directory and files; empty: root."""
 
     start: bool = Field(False, description="whether the agent may start the service when it isn't running")
 
-    def render(self, context: ServiceContext) -> Iterable[Template | Text]:
+    def render_entry(self, context: ServiceContext) -> Iterable[Template | Text]:
         """Return the files of the entry. None where modules only publish files to fixed paths."""
         return ()
 
@@ -52,7 +49,7 @@ class Service(BaseModel):
 
     @property
     def disruptive(self) -> bool:
-        """True where what `reload_with` returns drops sessions."""
+        """True where what `reload_command` returns drops sessions."""
         return False
 
     @property
@@ -60,11 +57,11 @@ class Service(BaseModel):
         """True where a reload that succeeds proves that the configuration is in force: a restart, or a load that is answered."""
         return False
 
-    def check_with(self, context: ServiceContext) -> Command | None:
+    def check_command(self, context: ServiceContext) -> Command | None:
         """Return the service's own test of the candidate entry in ``context.directory``."""
         return None
 
-    def included_with(self, context: ServiceContext) -> Command | None:
+    def included_command(self, context: ServiceContext) -> Command | None:
         """Return what sees whether the administrator's main file names ours: it ends with 0, or prints what to add.
 
         Until it does, files are put in place, so that they exist when the line is added, and the service isn't reloaded.
@@ -92,10 +89,10 @@ class Service(BaseModel):
         """
         return ""
 
-    def diagnose_with(self, context: ServiceContext) -> Command | None:
+    def diagnose_command(self, context: ServiceContext) -> Command | None:
         """Return what prints what is wrong in the configuration that the service would start with, and its test doesn't say.
 
-        Lines of JSON as the findings of `observe_with`, with a "why" and a "fix" that name file and line. It is run after a
+        Lines of JSON as the findings of `observe_command`, with a "why" and a "fix" that name file and line. It is run after a
         deployment, at each look and while the service waits. It ends with 0, whatever it finds.
         """
         return None
@@ -107,18 +104,18 @@ class Service(BaseModel):
         """
         return False
 
-    def reload_with(self, context: ServiceContext) -> Action | None:
+    def reload_command(self, context: ServiceContext) -> Action | None:
         """Return what makes the service read its files again."""
         return None
 
-    def confirm_with(self, context: ServiceContext) -> Command | None:
+    def confirm_command(self, context: ServiceContext) -> Command | None:
         """Return what ends with 0 once the service runs the entry in ``context.directory`` and the generations that it includes.
 
         It is tried after the reload until it does, or time is up. None: no command can tell.
         """
         return None
 
-    def observe_with(self, context: ServiceContext) -> Command | None:
+    def observe_command(self, context: ServiceContext) -> Command | None:
         """Return what prints how the daemon is that runs: lines of `state_line`, `finding_line` and `differs_line`.
 
         It changes nothing, and is run in each pass and by the agent's daemon once a minute. Where a line says that what runs
@@ -126,11 +123,11 @@ class Service(BaseModel):
         """
         return None
 
-    def mend_with(self, context: ServiceContext, subject: str) -> Command | None:
+    def mend_command(self, context: ServiceContext, subject: str) -> Command | None:
         """Return what tries to end a state of `subject` that was observed with ``mend``; it is run with growing pauses."""
         return None
 
-    def start_with(self, context: ServiceContext) -> Command | None:
+    def start_command(self, context: ServiceContext) -> Command | None:
         """Return what starts the service."""
         return None
 
@@ -145,7 +142,7 @@ class Service(BaseModel):
     @property
     def _has_start(self) -> bool:
         """Whether the agent could start it, if it may."""
-        return type(self).start_with is not Service.start_with
+        return type(self).start_command is not Service.start_command
 
     def running(self, context: ServiceContext) -> Command | Path | None:
         """Return how to know that it runs: a command that ends with 0, or its pid file. None: by its endpoints."""

@@ -22,7 +22,7 @@ from agent.system.places import Places
 class SystemdService(Service):
     """A daemon that systemd reloads and starts, or that is reloaded by a signal and started by its own program.
 
-    A subclass has `pid_path` and, where the daemon can be started without systemd, `start_command`.
+    A subclass has `pid_path` and, where the daemon can be started without systemd, `start_program`.
     """
 
     reload_signal: ClassVar[str] = "HUP"
@@ -36,11 +36,11 @@ class SystemdService(Service):
     def pid_path(self, places: Places) -> Path:
         """Return the file with the daemon's process id."""
 
-    def start_command(self, context: ServiceContext) -> Command | None:
+    def start_program(self, context: ServiceContext) -> Command | None:
         """Return what starts the daemon without systemd. None: the agent can't."""
         return None
 
-    def reload_with(self, context: ServiceContext) -> Action | None:
+    def reload_command(self, context: ServiceContext) -> Action | None:
         """Reload the unit, or send `reload_signal`."""
         return self.systemctl("reload") or Signal(self.pid_path(context.places), self.reload_signal)
 
@@ -48,9 +48,9 @@ class SystemdService(Service):
         """Ask systemd, or look for the process."""
         return self.systemctl("is-active", "--quiet") or self.pid_path(context.places)
 
-    def start_with(self, context: ServiceContext) -> Command | None:
+    def start_command(self, context: ServiceContext) -> Command | None:
         """Start the unit, or the program."""
-        return self.systemctl("start") or self.start_command(context)
+        return self.systemctl("start") or self.start_program(context)
 
     @property
     def restart_advice(self) -> str:
@@ -62,7 +62,7 @@ class SystemdService(Service):
     @property
     def _has_start(self) -> bool:
         own, shared = type(self), SystemdService
-        by_program = own.start_command is not shared.start_command or own.start_with is not shared.start_with
+        by_program = own.start_program is not shared.start_program or own.start_command is not shared.start_command
         return self.manager == "systemd" or by_program
 
     def systemctl(self, *verb: str) -> Command | None:

@@ -14,7 +14,7 @@ from agent.deploy.record import Move, TransactionRecord
 from agent.deploy.refusals import Refusals
 from agent.deploy.switching import Switching, store_phase
 from agent.deploy.trial import StagedCandidate, Trial
-from agent.deploy.units import EmptiedUnit, SharedUnit, Unit
+from agent.deploy.units import EmptiedUnit, EntryUnit, Unit
 from agent.errors import AgentError
 from agent.errors.damage import NotTestedInTime
 from agent.errors.deploy import CheckRefused, ServiceRefusesPresent
@@ -57,7 +57,7 @@ class Candidates:
     def drop_refused(self) -> None:
         """Remove what the last try has left for people to look at."""
         places = [*map(self._context.module_dir, self._deploys)]
-        places += [self._context.service_dir(unit.name) for unit in self._units if isinstance(unit, SharedUnit)]
+        places += [self._context.service_dir(unit.name) for unit in self._units if isinstance(unit, EntryUnit)]
         with self._context.store.write():
             for generation_dir in places:
                 retention.drop_refused(self._context, generation_dir)

@@ -35,7 +35,7 @@ class EndpointCheck:
 
 def checks_of(context: DeployContext, module: str, generation: Generation) -> list[EndpointCheck]:
     """Return every endpoint of a module's generation. Raises what asking the module raises."""
-    endpoints = context.enabled.hooks.probes(module, context.context(module, generation))
+    endpoints = context.enabled.hooks.probes(context.enabled.modules[module], context.context(module, generation))
     found: dict[str, EndpointCheck] = {}
     asked: set[tuple[object, ...]] = set()
     for endpoint in endpoints:

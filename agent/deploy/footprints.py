@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.contract.context import DIRECTORY_MARK
 from agent.contract.endpoint import Endpoint, StartTLS
 from agent.deploy.deploy_context import DeployContext
-from agent.deploy.units import Candidate, EmptiedUnit, OwnUnit, SharedUnit, Unit
+from agent.deploy.units import Candidate, EmptiedUnit, EntryUnit, OwnUnit, SharedUnit, Unit
 from agent.errors import AgentError
 from agent.model.deployment import Generation
 from agent.model.footprint import ModuleFootprint, ServedPlace, ServiceFootprint
@@ -54,12 +54,13 @@ def note_footprints(context: DeployContext, modules: Iterable[str]) -> None:
 def module_footprint(context: DeployContext, module: str, generation: Generation) -> ModuleFootprint | None:
     """Return what a module's generation has to do with others; None: it can't be asked."""
     asked = context.context(module, generation)
-    services = context.enabled.modules[module].services
+    hooks, settings = context.enabled.hooks, context.enabled.modules[module]
+    services = settings.services
     try:
-        endpoints = context.enabled.hooks.probes(module, asked)
-        reload = None if services else context.enabled.hooks.reload(module, asked)
+        endpoints = hooks.probes(settings, asked)
+        reload = None if services else hooks.reload_command(settings, asked)
         in_place = not services and OwnUnit(context.enabled, module).checks_in_place
-        check = context.enabled.hooks.check(module, asked) if in_place else None
+        check = hooks.check_command(settings, asked) if in_place else None
     except AgentError:
         return None
     seen = [each for each in endpoints if _is_tls(each) and each.slot in generation.chains]
@@ -85,7 +86,7 @@ def service_footprint(context: DeployContext, service: str) -> ServiceFootprint:
     return ServiceFootprint(group, in_place, running, check, reload, files, texts, own)
 
 
-def unit_of(context: DeployContext, service: str, *, entirely: bool = False) -> SharedUnit | None:
+def unit_of(context: DeployContext, service: str, *, entirely: bool = False) -> EntryUnit | None:
     """Return a shared service as it is when modules are taken out of it; None: nothing is known of it any more.
 
     One that still has modules is asked itself, all others are what their footprint says.
@@ -105,7 +106,7 @@ def former_units(context: DeployContext, units: Iterable[Unit], candidate: Candi
     """Return the daemons that had the entries of `units` before, where others have them now: another instance, or manager."""
     found = []
     for unit in units:
-        footprint = context.store.footprints.service(unit.name) if isinstance(unit, SharedUnit) else None
+        footprint = context.store.footprints.service(unit.name) if isinstance(unit, EntryUnit) else None
         if footprint and footprint.running is not None and footprint.running != unit.running(candidate):
             found.append(EmptiedUnit(unit.name, footprint, entirely=True))
     return found

@@ -15,7 +15,7 @@ from agent.deploy.running import why_not_running
 from agent.deploy.switching import Switching
 from agent.deploy.transaction import Group, Transaction
 from agent.deploy.trial import StagedCandidate, Trial
-from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
+from agent.deploy.units import Candidate, EntryUnit, Unit, units_of
 from agent.errors import AgentError
 from agent.errors.deploy import EARLIER_IN_PLACE, ServiceRefusesPresent
 from agent.errors.service import LeftOut
@@ -80,7 +80,7 @@ def _is_down(context: DeployContext, unit: Unit, candidate: Candidate, *, waits:
     One that runs goes on with what it has read, until one of its chains ends soon and can't be renewed for what it refuses.
     """
     if not candidate.contexts or context.boot:
-        return bool(candidate.contexts) and isinstance(unit, SharedUnit)
+        return bool(candidate.contexts) and isinstance(unit, EntryUnit)
     why = why_not_running(context.runner, unit.running(candidate), context.enabled.layout.root)
     return (waits if why is None else bool(why)) or _ends_soon(context, unit)
 
@@ -93,7 +93,7 @@ def _ends_soon(context: DeployContext, unit: Unit) -> bool:
 
 def _is_refused(context: DeployContext, unit: Unit, result: CommandResult) -> bool:
     """Whether a service that modules share refuses what is in place for another reason than that a boot has no network yet."""
-    if result.ok or result.missing or not isinstance(unit, SharedUnit):
+    if result.ok or result.missing or not isinstance(unit, EntryUnit):
         return False
     return not (context.boot and unit.awaits_network(result.output, bool(context.addresses)))
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from agent.deploy.deploy_context import DeployContext
-from agent.deploy.units import Candidate, SharedUnit, Unit
+from agent.deploy.units import Candidate, EntryUnit, Unit
 from agent.system.command import Signal
 from agent.system.listeners import listeners, processes_of
 from agent.system.processes import is_called_with, parents_only, user_of
@@ -28,7 +28,7 @@ def restore_pid_file(context: DeployContext, unit: Unit, candidate: Candidate) -
     path = _missing(context, unit, candidate)
     if path is None:
         return
-    made = context.service_dir(unit.name) if isinstance(unit, SharedUnit) else context.module_dir(unit.name)
+    made = context.service_dir(unit.name) if isinstance(unit, EntryUnit) else context.module_dir(unit.name)
     found = [pid for pid in _listening(_ports(context, unit.modules)) if _is_ours(pid, made.state)]
     if len(found) == 1:
         path.parent.mkdir(parents=True, exist_ok=True)

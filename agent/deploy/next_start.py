@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.running import why_not_running
-from agent.deploy.units import Candidate, OwnUnit, SharedUnit, Unit, units_of
+from agent.deploy.units import Candidate, EntryUnit, OwnUnit, Unit, units_of
 from agent.deploy.warnings import keep_warnings, warnings_of
 from agent.errors import AgentError
 from agent.errors.deploy import WAITS, NotIncluded, ServiceRefusesPresent, StartFailed
@@ -119,7 +119,7 @@ def in_service(context: DeployContext, unit: Unit) -> Candidate:
     contexts = {module: context.context(module, each) for module, each in live.items() if each and each.files}
     generation_dir, entry = context.service_dir(unit.name), context.live_entry(unit.name)
     directory = generation_dir.directory(entry.number) if entry is not None else generation_dir.state
-    return Candidate(contexts, {unit.name: directory} if isinstance(unit, SharedUnit) else {})
+    return Candidate(contexts, {unit.name: directory} if isinstance(unit, EntryUnit) else {})
 
 
 def kind_of(unit: Unit) -> SubjectKind:

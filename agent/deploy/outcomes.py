@@ -14,7 +14,7 @@ from agent.deploy.first_files import FirstFiles
 from agent.deploy.record import TransactionRecord
 from agent.deploy.refusals import told
 from agent.deploy.reloading import Reloader
-from agent.deploy.units import Candidate, SharedUnit, Unit
+from agent.deploy.units import Candidate, EntryUnit, Unit
 from agent.errors import AgentError, Problem
 from agent.errors.deploy import (
     PUT_BACK,
@@ -226,5 +226,5 @@ class Outcomes:
 def service_down(unit: Unit, why: str) -> AgentError:
     """Return the error of a service that can't be reloaded."""
     if why == NO_SYSTEMD:
-        return NoSystemd(unit.name, shared=isinstance(unit, SharedUnit))
+        return NoSystemd(unit.name, shared=isinstance(unit, EntryUnit))
     return ServiceDown(unit.name, why)

@@ -12,7 +12,7 @@ from agent.deploy.lost_pid_files import restore_pid_file
 from agent.deploy.next_start import finding_of, in_service, kind_of
 from agent.deploy.restarts import is_held_back, note_start
 from agent.deploy.running import why_not_running
-from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
+from agent.deploy.units import Candidate, EntryUnit, Unit, units_of
 from agent.errors import AgentError
 from agent.errors.deploy import NoSystemd
 from agent.errors.service import NotReloadable
@@ -82,7 +82,7 @@ def _check(context: DeployContext, unit: Unit, ports: set[int] | None) -> Findin
     alone = all(len(context.enabled.modules[module].services) < 2 for module in unit.modules)
     error: AgentError = NotReloadable(unit.name, why, _advice(start, parents_only(listening) if alone else set()))
     if why == NO_SYSTEMD:
-        error = NoSystemd(unit.name, shared=isinstance(unit, SharedUnit))
+        error = NoSystemd(unit.name, shared=isinstance(unit, EntryUnit))
     return finding_of(unit, Severity.WARNING, error)
 
 

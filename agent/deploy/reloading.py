@@ -9,7 +9,7 @@ from agent.deploy.deploy_context import DeployContext
 from agent.deploy.lost_pid_files import restore_pid_file
 from agent.deploy.restarts import note_start
 from agent.deploy.running import why_not_running
-from agent.deploy.units import Candidate, SharedUnit, Unit
+from agent.deploy.units import Candidate, EntryUnit, Unit
 from agent.errors import AgentError
 from agent.errors.deploy import ReloadFailed, StartFailed
 from agent.errors.wording import few
@@ -65,7 +65,7 @@ class Reloader:
         self._held_back = frozenset(units)
 
     def _reload_unit(self, unit: Unit, candidate: Candidate) -> AgentError | None:
-        if not isinstance(unit, SharedUnit) and unit.name not in candidate.contexts:
+        if not isinstance(unit, EntryUnit) and unit.name not in candidate.contexts:
             return None
         if not self._context.boot:
             restore_pid_file(self._context, unit, candidate)

@@ -15,7 +15,7 @@ from agent.deploy.renames import Rename, live_link, taken_away
 from agent.deploy.retired import RetiredModules
 from agent.deploy.switching import Switching
 from agent.deploy.trial import StagedCandidate, Trial
-from agent.deploy.units import EmptiedUnit, SharedUnit
+from agent.deploy.units import EmptiedUnit, EntryUnit
 from agent.errors import AgentError, Problem
 from agent.errors.deploy import LeftBehind, ServiceForgotten
 from agent.model.deployment import Deployment, Outcome
@@ -69,7 +69,7 @@ class Retirement(Candidates):
         assert first is not None
         raise first
 
-    def _unit(self, service: str, *, entirely: bool) -> SharedUnit:
+    def _unit(self, service: str, *, entirely: bool) -> EntryUnit:
         unit = unit_of(self._context, service, entirely=entirely)
         if unit is None:
             raise ServiceForgotten(service)

@@ -19,7 +19,7 @@ from agent.deploy.renames import Rename, undone
 from agent.deploy.restarts import is_held_back
 from agent.deploy.retention import keep_refused, surplus_of, sweep, sweep_entries
 from agent.deploy.retired import RetiredModules
-from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
+from agent.deploy.units import Candidate, EntryUnit, Unit, units_of
 from agent.errors import AgentError
 from agent.errors.damage import DiskFailed, NotPutBack
 from agent.errors.deploy import KEPT
@@ -297,7 +297,7 @@ class Switching:
                 contexts[module] = self._context.context(module, generation)
         return Candidate(
             contexts,
-            {unit.name: self._entry(unit.name, new=new) for unit in self._units if isinstance(unit, SharedUnit)},
+            {unit.name: self._entry(unit.name, new=new) for unit in self._units if isinstance(unit, EntryUnit)},
         )
 
     def _entry(self, service: str, *, new: bool) -> Path:
@@ -357,7 +357,7 @@ class Switching:
 def _units_of(context: DeployContext, record: TransactionRecord, modules: tuple[str, ...]) -> list[Unit]:
     """Return the units of the modules, then the services that no module of the transaction uses."""
     units = units_of(context.enabled, modules)
-    have = {unit.name for unit in units if isinstance(unit, SharedUnit)}
+    have = {unit.name for unit in units if isinstance(unit, EntryUnit)}
     others = sorted({*record.entries, *record.services} - have)
     return [*units, *(unit for service in others if (unit := unit_of(context, service)))]
 

@@ -16,7 +16,7 @@ from agent.deploy.renames import ABSENT, Rename, live_link, published, taken_awa
 from agent.deploy.retention import keep_refused
 from agent.deploy.staging import GenerationDir, Materials
 from agent.deploy.tested import is_tested
-from agent.deploy.units import Candidate, SharedUnit, Unit
+from agent.deploy.units import Candidate, EntryUnit, Unit
 from agent.deploy.warnings import warnings_of
 from agent.errors import AgentError
 from agent.errors.damage import NotTestedInTime
@@ -154,7 +154,7 @@ class Trial:
     def _stage_entries(self, staged: StagedCandidate) -> None:
         entries: dict[str, Path] = {}
         for unit in self._units:
-            if not isinstance(unit, SharedUnit):
+            if not isinstance(unit, EntryUnit):
                 continue
             generation_dir = self._context.service_dir(unit.name)
             parts = unit.parts(staged.candidate)
@@ -170,7 +170,7 @@ class Trial:
                 entries[unit.name] = generation_dir.directory(generation.number)
         staged.candidate = Candidate(staged.candidate.contexts, entries)
 
-    def _entry(self, unit: SharedUnit, parts: Sequence[ModulePart], live: Generation | None) -> Rendering:
+    def _entry(self, unit: EntryUnit, parts: Sequence[ModulePart], live: Generation | None) -> Rendering:
         """Render an entry, or move the one in service to other generations of the modules that it includes."""
         before = {part.module: self._context.live_directory(part.module) for part in parts}
         if not self.keep_entries or live is None or None in before.values():
@@ -229,7 +229,8 @@ class Trial:
     def _prepare(self, staged: StagedCandidate) -> None:
         self._context.tell_step(Step.PREPARE, staged.generations)
         for module in [each for each in staged.generations if each in staged.candidate.contexts]:
-            commands = self._context.enabled.hooks.prepare(module, staged.candidate.contexts[module])
+            enabled = self._context.enabled
+            commands = enabled.hooks.prepare_command(enabled.modules[module], staged.candidate.contexts[module])
             for command in commands:
                 self._prepare_with(command, module, staged)
             if commands and staged.refusal is None:
@@ -297,7 +298,7 @@ class Trial:
                 self._check_unit(unit, staged)
 
     def _check_unit(self, unit: Unit, staged: StagedCandidate) -> None:
-        if isinstance(unit, SharedUnit) or unit.name in staged.candidate.contexts:
+        if isinstance(unit, EntryUnit) or unit.name in staged.candidate.contexts:
             command = unit.check(staged.candidate)
             result = self._run(command, unit.name, unit.modules) if command else None
             if result is not None and result.timed_out and self._context.boot:

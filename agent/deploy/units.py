@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from agent.contract.context import Context, ModulePart, ServiceContext
 from agent.contract.service import Service
+from agent.errors import AgentError
 from agent.model.footprint import ServiceFootprint
-from agent.rendering.enabled_modules import EnabledModules, ask_service
+from agent.rendering.enabled_modules import EnabledModules, ask_declaration
 from agent.rendering.render import Rendering, filled_in
 from agent.system.command import Action, Command
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -119,45 +118,68 @@ class OwnUnit(Unit):
     @property
     def checks_in_place(self) -> bool:
         """Whether the module says so."""
-        return ask_service(self.name, "checks_in_place", lambda: self._module.checks_in_place)
+        return ask_declaration(self._module, "checks_in_place", lambda: self._module.checks_in_place)
 
     @property
     def disruptive(self) -> bool:
         """Whether the module says so."""
         return self._module.disruptive
 
+    @property
+    def may_start(self) -> bool:
+        """Whether the administrator says so."""
+        return self._module.start
+
     def check(self, candidate: Candidate) -> Command | None:
         """Ask the module."""
-        return self._hooks.check(self.name, candidate.contexts[self.name])
+        return self._hooks.check_command(self._module, candidate.contexts[self.name])
 
     def reload(self, candidate: Candidate) -> Action | None:
         """Ask the module."""
-        return self._hooks.reload(self.name, candidate.contexts[self.name])
+        return self._hooks.reload_command(self._module, candidate.contexts[self.name])
 
     def confirm(self, candidate: Candidate) -> Command | None:
         """Ask the module."""
-        return self._hooks.confirm(self.name, candidate.contexts[self.name])
+        return self._hooks.confirm_command(self._module, candidate.contexts[self.name])
+
+    def start(self, candidate: Candidate) -> Command | None:
+        """Ask the module."""
+        context = candidate.contexts.get(self.name)
+        return self._hooks.start_command(self._module, context) if context else None
 
     def running(self, candidate: Candidate) -> Command | Path | None:
         """Ask the module."""
         context = candidate.contexts.get(self.name)
-        return ask_service(self.name, "running_with", lambda: self._module.running_with(context)) if context else None
+        return self._hooks.running(self._module, context) if context else None
 
     def observe(self, candidate: Candidate) -> Command | None:
         """Ask the module."""
-        return self._hooks.observe(self.name, candidate.contexts[self.name])
+        return self._hooks.observe_command(self._module, candidate.contexts[self.name])
 
     def mend(self, candidate: Candidate, subject: str) -> Command | None:
         """Ask the module."""
-        return self._hooks.mend(self.name, candidate.contexts[self.name], subject)
+        return self._hooks.mend_command(self._module, candidate.contexts[self.name], subject)
 
 
-class SharedUnit(Unit):
+class EntryUnit(Unit):
+    """A registered service with an entry, which includes the generations of modules."""
+
+    @abstractmethod
+    def parts(self, candidate: Candidate) -> tuple[ModulePart, ...]:
+        """Return the modules that it includes."""
+
+    @abstractmethod
+    def rendering(self, parts: tuple[ModulePart, ...]) -> Rendering:
+        """Return the files of the entry that includes `parts`."""
+
+
+class SharedUnit(EntryUnit):
     """A registered service, described by its class."""
 
     def __init__(self, enabled: EnabledModules, service: str, modules: tuple[str, ...] | None = None) -> None:
         """`modules`: default those that are configured."""
         self._enabled = enabled
+        self._hooks = enabled.hooks
         self._service: Service = enabled.services[service]
         self.name = service
         self.modules = tuple(enabled.modules_of(service)) if modules is None else modules
@@ -165,12 +187,12 @@ class SharedUnit(Unit):
     @property
     def checks_in_place(self) -> bool:
         """Whether the service says so."""
-        return self._service.checks_in_place
+        return ask_declaration(self._service, "checks_in_place", lambda: self._service.checks_in_place)
 
     @property
     def disruptive(self) -> bool:
         """Whether the service says so."""
-        return self._service.disruptive
+        return ask_declaration(self._service, "disruptive", lambda: self._service.disruptive)
 
     @property
     def may_start(self) -> bool:
@@ -179,100 +201,92 @@ class SharedUnit(Unit):
 
     def check(self, candidate: Candidate) -> Command | None:
         """Ask the service."""
-        return self._ask("check_with", lambda: self._service.check_with(self._context(candidate)))
+        return self._hooks.check_command(self._service, self._context(candidate))
 
     def included(self, candidate: Candidate) -> Command | None:
         """Ask the service."""
-        return self._ask("included_with", lambda: self._service.included_with(self._context(candidate)))
+        return self._hooks.included_command(self._service, self._context(candidate))
 
     def why_unseen(self, candidate: Candidate) -> str:
         """Ask the service."""
-        return self._ask("why_unseen", lambda: self._service.why_unseen(self._context(candidate).places))
+        return self._hooks.why_unseen(self._service, self._context(candidate).places)
 
     def reload(self, candidate: Candidate) -> Action | None:
         """Ask the service."""
-        return self._ask("reload_with", lambda: self._service.reload_with(self._context(candidate)))
+        return self._hooks.reload_command(self._service, self._context(candidate))
 
     def warnings_in(self, output: str) -> list[str]:
         """Ask the service."""
-        return self._ask("warnings_in", lambda: [*self._service.warnings_in(output)])
+        return self._hooks.warnings_in(self._service, output)
 
     def cure_for(self, output: str) -> str:
-        """Ask the service."""
-        return self._ask("cure_for", lambda: str(self._service.cure_for(output)))
+        """Ask the service; one that fails in it cures nothing."""
+        with suppress(AgentError):
+            return self._hooks.cure_for(self._service, output)
+        return ""
 
     def diagnose(self, candidate: Candidate) -> Command | None:
         """Ask the service."""
-        return self._ask("diagnose_with", lambda: self._service.diagnose_with(self._context(candidate)))
+        return self._hooks.diagnose_command(self._service, self._context(candidate))
 
     def awaits_network(self, output: str, addressed: bool) -> bool:
-        """Ask the service."""
-        return self._ask("awaits_network", lambda: bool(self._service.awaits_network(output, addressed)))
+        """Ask the service; one that fails in it waits for nothing."""
+        with suppress(AgentError):
+            return self._hooks.awaits_network(self._service, output, addressed)
+        return False
 
     @property
     def reload_proves(self) -> bool:
         """Whether the service says so."""
-        return self._service.reload_proves
+        return ask_declaration(self._service, "reload_proves", lambda: self._service.reload_proves)
 
     def confirm(self, candidate: Candidate) -> Command | None:
         """Ask the service."""
-        return self._ask("confirm_with", lambda: self._service.confirm_with(self._context(candidate)))
+        return self._hooks.confirm_command(self._service, self._context(candidate))
 
     def observe(self, candidate: Candidate) -> Command | None:
         """Ask the service."""
-        return self._ask("observe_with", lambda: self._service.observe_with(self._context(candidate)))
+        return self._hooks.observe_command(self._service, self._context(candidate))
 
     def mend(self, candidate: Candidate, subject: str) -> Command | None:
         """Ask the service."""
-        return self._ask("mend_with", lambda: self._service.mend_with(self._context(candidate), subject))
+        return self._hooks.mend_command(self._service, self._context(candidate), subject)
 
     def start(self, candidate: Candidate) -> Command | None:
         """Ask the service."""
-        return self._ask("start_with", lambda: self._service.start_with(self._context(candidate)))
+        return self._hooks.start_command(self._service, self._context(candidate))
 
     def running(self, candidate: Candidate) -> Command | Path | None:
         """Ask the service."""
-        return self._ask("running", lambda: self._service.running(self._context(candidate)))
+        return self._hooks.running(self._service, self._context(candidate))
 
     def parts(self, candidate: Candidate) -> tuple[ModulePart, ...]:
-        """Return the modules that it includes."""
+        """Return the modules that have a generation."""
         return parts_of(self._enabled, self.name, self.modules, candidate.contexts)
 
     def rendering(self, parts: tuple[ModulePart, ...]) -> Rendering:
-        """Return the files of the entry that includes `parts`."""
+        """Ask the service."""
         return self._enabled.render_entry(self.name, parts)
-
-    def _ask(self, what: str, call: Callable[[], T]) -> T:
-        return ask_service(self.name, what, call)
 
     def _context(self, candidate: Candidate) -> ServiceContext:
         return self._enabled.service_context(self.name, candidate.entries[self.name], self.parts(candidate))
 
 
-class EmptiedUnit(SharedUnit):
+class EmptiedUnit(EntryUnit):
     """A registered service without any module, as its footprint describes it: neither settings nor plugin are asked."""
+
+    modules = ()
 
     def __init__(self, service: str, footprint: ServiceFootprint, *, entirely: bool = False) -> None:
         """`entirely`: nothing of the agent's is left of it, not even an entry that includes nothing."""
         self._footprint = footprint
         self._entirely = entirely
         self.name = service
-        self.modules = ()
 
     @property
     def checks_in_place(self) -> bool:
         """Whether the footprint says so."""
         return self._footprint.in_place
-
-    @property
-    def disruptive(self) -> bool:
-        """Never: it is not started again."""
-        return False
-
-    @property
-    def may_start(self) -> bool:
-        """Never: there is nothing to serve."""
-        return False
 
     def check(self, candidate: Candidate) -> Command | None:
         """Return its test without any module."""
@@ -282,50 +296,14 @@ class EmptiedUnit(SharedUnit):
         directory = candidate.entries[self.name]
         return replace(command, argv=tuple(filled_in(each, str(directory), 0) for each in command.argv))
 
-    def included(self, candidate: Candidate) -> Command | None:
-        """Return nothing: it is to be named no longer."""
-        return None
-
-    def why_unseen(self, candidate: Candidate) -> str:
-        """Return nothing: it is to be named no longer."""
-        return ""
-
     def reload(self, candidate: Candidate) -> Action | None:
         """Return what makes it let go."""
         return self._footprint.reload
-
-    def warnings_in(self, output: str) -> list[str]:
-        """Return none: they would be about nothing of the agent's."""
-        return []
-
-    def awaits_network(self, output: str, addressed: bool) -> bool:
-        """Never: it reads nothing of the agent's."""
-        return False
-
-    def cure_for(self, output: str) -> str:
-        """Return nothing: its plugin is not asked."""
-        return ""
-
-    def diagnose(self, candidate: Candidate) -> Command | None:
-        """Return nothing: there is nothing of the agent's to contradict."""
-        return None
 
     @property
     def reload_proves(self) -> bool:
         """Always: what shows that it has let go is looked at by itself."""
         return True
-
-    def confirm(self, candidate: Candidate) -> Command | None:
-        """Return nothing."""
-        return None
-
-    def observe(self, candidate: Candidate) -> Command | None:
-        """Return nothing."""
-        return None
-
-    def start(self, candidate: Candidate) -> Command | None:
-        """Return nothing."""
-        return None
 
     def running(self, candidate: Candidate) -> Command | Path | None:
         """Return how to know that it runs."""

@@ -52,7 +52,7 @@ def _wanted(inputs: PassInputs, known: Iterable[ResolvedName]) -> tuple[Wanted, 
         if entry.module is None:  # its plugin can't be loaded now
             continue
         try:
-            wanted[module] = inputs.hooks.names_to_resolve(module, inputs.enabled.host)
+            wanted[module] = inputs.hooks.names_to_resolve(inputs.enabled.modules[module], inputs.enabled.host)
         except AgentError as error:
             problems[module] = error.problem
     return wanted, problems

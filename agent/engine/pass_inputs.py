@@ -85,7 +85,7 @@ class LastHooks:
         if self._made is None or self._made[0] is not loaded:
             settings, registry = loaded
             asked = {f"plugins.{name}": each for name, each in settings.plugin_settings.items()}
-            self._made = loaded, Hooks(settings.modules, {**registry.enabled_plugins, **asked})
+            self._made = loaded, Hooks(settings.modules, {**registry.enabled_plugins, **asked}, settings.services)
         return self._made[1]
 
 
@@ -215,7 +215,7 @@ def state_of(
 
 def _needs(inputs: PassInputs, store: Store, name: str) -> tuple[list[Need], Problem | None]:
     try:
-        return inputs.hooks.needs(name, inputs.enabled.host), inputs.problems.get(name)
+        return inputs.hooks.declare_needs(inputs.enabled.modules[name], inputs.enabled.host), inputs.problems.get(name)
     except AgentError as error:
         return store.modules.needs(name), error.problem
 

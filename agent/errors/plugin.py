@@ -135,17 +135,6 @@ class HookMisplaced(LoadError):
     cure: str
 
 
-class HookUndecorated(LoadError):
-    """A hook's method is overridden without the decorator: it would never be asked."""
-
-    code = "plugin.hook_undecorated"
-    cause = "{owner}.{hook} overrides a hook without @hookimpl, so it would never be asked."
-    fix = f'Rename it to "{{method}}", then: {LIST}'
-    owner: str
-    hook: str
-    method: str
-
-
 class NotAContribution(LoadError):
     """A ``register_...`` hook returned something else than classes of the right kind."""
 

@@ -74,7 +74,9 @@ def _said(
     unknown: list[str] = []
     for module, change in changes.items():
         try:
-            answer = state.inputs.hooks.consequences(module, change, observed.get(module, ""))
+            answer = state.inputs.hooks.consequences_of(
+                state.inputs.enabled.modules[module], change, observed.get(module, "")
+            )
             found += [ModuleConsequence(module, each.sentence, each.severity) for each in answer]
         except AgentError:
             unknown.append(module)
@@ -114,7 +116,9 @@ def _inspection(state: LockedState, module: str) -> Command | None:
     served = generation.chains if generation else {}
     chains = {slot: facts_of(records[chain]) for slot, chain in served.items() if chain in records}
     directory = enabled.layout.module(module).state / str(number)
-    return state.inputs.hooks.inspect(module, enabled.context(module, directory, str(number), chains))
+    return state.inputs.hooks.inspect_command(
+        enabled.modules[module], enabled.context(module, directory, str(number), chains)
+    )
 
 
 def _observed(state: LockedState, commands: Mapping[str, Command]) -> tuple[dict[str, str], dict[str, str]]:

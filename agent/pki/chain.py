@@ -196,6 +196,11 @@ class Chain(CertificationPath):
         return cls(key, *build_path(key, certificates, anchors))
 
     @classmethod
+    def build_pem(cls, key: PrivateKey, certificates: bytes, anchors: Iterable[x509.Certificate] = ()) -> Self:
+        """Make a chain of `key` and what a CA has answered in PEM; else as `build`."""
+        return cls.build(key, load_certificates(certificates), anchors)
+
+    @classmethod
     def from_pem(cls, certificates: bytes, key: bytes) -> Self:
         """Read back a chain that was written in order: leaf, intermediates, the root where it is known, then other roots."""
         leaf, intermediates, roots = _in_order(certificates)

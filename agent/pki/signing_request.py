@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from agent.errors.chain import KeyUnsupported
@@ -36,6 +37,11 @@ def make_request(key: PrivateKey, names: Sequence[str]) -> x509.CertificateSigni
     builder = x509.CertificateSigningRequestBuilder(subject)
     builder = builder.add_extension(x509.SubjectAlternativeName(general_names(names)), critical=False)
     return builder.sign(key, digest_for(key))
+
+
+def request_pem(key: PrivateKey, names: Iterable[str]) -> bytes:
+    """Return a request as above in PEM, for a source whose CA takes that."""
+    return make_request(key, sorted(names)).public_bytes(Encoding.PEM)
 
 
 def common_name_of(names: Sequence[str]) -> str:

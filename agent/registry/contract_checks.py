@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from agent import hookspecs
+from agent.contract.declaration import Declaration
 from agent.contract.file import ChainFile, File
 from agent.contract.module import Module
 from agent.contract.notifier import Notifier
@@ -22,12 +23,12 @@ from agent.contract.source import DnsSolver, Source
 from agent.errors.plugin import (
     ContributionIncomplete,
     HookMisplaced,
-    HookUndecorated,
     NotAContribution,
     UnknownArgument,
     UnknownHook,
 )
 from agent.pki.key import KeyType
+from agent.registry.life_hooks import LIFE, MODULE_HOOKS, hooks_of
 
 NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,63}")
 """Of plugins, modules, instances, services and sources: also names of directories."""
@@ -36,23 +37,6 @@ CORE_KEYS = frozenset({"enabled", "plugin"})
 """Keys of ``[modules.NAME]`` and ``[notify.NAME]`` that the loader consumes."""
 PLUGIN_KEYS = frozenset({"enabled"})
 """The same of ``[plugins.NAME]``."""
-
-METHODS: Mapping[str, str] = {
-    "declare_needs": "needs",
-    "names_to_resolve": "resolves",
-    "receive_chains": "receive",
-    "render_files": "render",
-    "prepare_command": "prepare_with",
-    "check_command": "check_with",
-    "reload_command": "reload_with",
-    "confirm_command": "confirm_with",
-    "probes": "endpoints",
-    "observe_command": "observe_with",
-    "mend_command": "mend_with",
-    "inspect_command": "inspect_with",
-    "consequences_of": "consequences",
-}
-"""The hooks of a module's life, with the plain method that a plugin overrides."""
 
 TO_THE_TOP = "Move it to the top level of the plugin"
 """Cure of a ``register_...`` hook in a class."""
@@ -106,7 +90,7 @@ def implementations(thing: object) -> Iterator[Implementation]:
         function = static.__func__ if isinstance(static, staticmethod | classmethod) else static
         options = getattr(function, "chainwright_impl", None) if inspect.isfunction(function) else None
         if options:
-            arguments = tuple(inspect.signature(function).parameters)
+            arguments = arguments_of(function)
             bound = inspect.isclass(thing) and not isinstance(static, staticmethod)
             yield Implementation(
                 attribute,
@@ -115,6 +99,20 @@ def implementations(thing: object) -> Iterator[Implementation]:
                 bool(options["wrapper"] or options["hookwrapper"]),
                 bool(options["optionalhook"]),
             )
+
+
+def arguments_of(function: Callable[..., object]) -> tuple[str, ...]:
+    """Return the names of the arguments that a function is given by name."""
+    found = inspect.signature(function).parameters.values()
+    return tuple(each.name for each in found if each.kind is each.POSITIONAL_OR_KEYWORD)
+
+
+def answers(declaration: type, hooks: Iterable[str]) -> Iterator[Implementation]:
+    """Yield the methods of a class that answer the hooks of their names."""
+    for hook in hooks:
+        function = getattr(declaration, hook)
+        if inspect.isfunction(function):
+            yield Implementation(hook, hook, arguments_of(function)[1:], wrapper=False, optional=False)
 
 
 def _attributes(thing: object) -> Iterator[tuple[str, Any]]:
@@ -136,22 +134,23 @@ def check_hooks(owner: Owner, plugin: object) -> None:
         _check_known(owner, each, known)
         if inspect.isclass(plugin) and each.hook.startswith("register_"):
             raise HookMisplaced(owner.plugin, owner.origin, each.hook, "a plugin's settings", TO_THE_TOP)
-        if each.hook in METHODS and not each.wrapper:
-            cure = f'Override "{METHODS[each.hook]}" in a Module class, or wrap the hook: @hookimpl(wrapper=True)'
+        if each.hook in LIFE and not each.wrapper:
+            kind = "Module" if each.hook in MODULE_HOOKS else "Service"
+            cure = f"Make it a method of a {kind} class, or wrap the hook: @hookimpl(wrapper=True)"
             raise HookMisplaced(owner.plugin, owner.origin, each.hook, "a plugin as a whole", cure)
 
 
-def check_module_hooks(owner: Owner, module: type[Module]) -> None:
-    """Raise the first reason why the hooks of a module's instances can't be asked."""
+def check_declared_hooks(owner: Owner, declaration: type[Declaration]) -> None:
+    """Raise the first reason why the hooks of a module's or service's instances can't be asked."""
     known = hook_arguments()
-    for each in implementations(module):
+    marked = list(implementations(declaration))
+    named = {each.attribute for each in marked}
+    plain = [each for each in answers(declaration, hooks_of(declaration)) if each.attribute not in named]
+    for each in (*marked, *plain):
         _check_known(owner, each, known)
         if each.hook.startswith("register_"):
-            raise HookMisplaced(owner.plugin, owner.origin, each.hook, "a module", TO_THE_TOP)
-    marked = {each.hook for each in implementations(module)}
-    for hook, method in METHODS.items():
-        if hook not in marked:
-            raise HookUndecorated(owner.plugin, owner.origin, module.__name__, hook, method)
+            kind = "module" if issubclass(declaration, Module) else "service"
+            raise HookMisplaced(owner.plugin, owner.origin, each.hook, f"a {kind}", TO_THE_TOP)
 
 
 def _check_known(owner: Owner, found: Implementation, known: Mapping[str, tuple[str, ...]]) -> None:
@@ -195,11 +194,12 @@ def check_class(owner: Owner, hook: str, each: type[BaseModel]) -> None:
         reasons += _core_keys(each, PLUGIN_KEYS)
     if issubclass(each, Notifier):
         reasons += _core_keys(each, CORE_KEYS)
+    if issubclass(each, Declaration):
+        check_declared_hooks(owner, each)
     if issubclass(each, Module):
-        check_module_hooks(owner, each)
         reasons += _module_reasons(each)
-    if issubclass(each, Service) and each.reload_with is Service.reload_with:
-        reasons.append('it has no "reload_with"')
+    if issubclass(each, Service) and each.reload_command is Service.reload_command:
+        reasons.append('it has no "reload_command"')
     if reasons:
         raise ContributionIncomplete(owner.plugin, owner.origin, kind, each.__name__, reasons)
 
@@ -219,12 +219,12 @@ def _missing_methods(each: type) -> Iterator[str]:
 def _module_reasons(module: type[Module]) -> Iterator[str]:
     if not (module.title or module.__doc__):
         yield "it has neither a docstring nor a title"
-    if _plain(module, "needs"):
-        yield 'it has no "needs"'
-    if not module.services and not module.reload and _plain(module, "reload_with"):
-        yield 'it has none of "reload", "reload_with" and "services"'
-    if _plain(module, "endpoints") and not (module.unprobed or _confirms(module)):
-        yield 'it has no "endpoints", and neither "unprobed" nor "confirm" says what shows its chains'
+    if _plain(module, "declare_needs"):
+        yield 'it has no "declare_needs"'
+    if not module.services and not module.reload and _plain(module, "reload_command"):
+        yield 'it has none of "reload", "reload_command" and "services"'
+    if _plain(module, "probes") and not (module.unprobed or _confirms(module)):
+        yield 'it has no "probes", and neither "unprobed" nor "confirm" says what shows its chains'
     yield from _core_keys(module, CORE_KEYS)
     yield from _tuple_reasons(module)
     yield from _file_reasons(module)
@@ -233,18 +233,17 @@ def _module_reasons(module: type[Module]) -> Iterator[str]:
 def shows_without_endpoint(module: Module, services: Iterable[object]) -> bool:
     """Whether something else than an endpoint shows what a module's service runs, or the plugin says that nothing can."""
     kinds = [each for each in services if isinstance(each, Service)]
-    by_service = any(each.reload_proves or type(each).confirm_with is not Service.confirm_with for each in kinds)
+    by_service = any(each.reload_proves or type(each).confirm_command is not Service.confirm_command for each in kinds)
     return bool(module.unprobed) or _confirms(type(module)) or by_service
 
 
 def _confirms(module: type[Module]) -> bool:
-    return bool(module.confirm) or not _plain(module, "confirm_with")
+    return bool(module.confirm) or not _plain(module, "confirm_command")
 
 
 def _plain(module: type[Module], method: str) -> bool:
-    """Whether neither a method nor the hook that calls it is overridden."""
-    hook = next(hook for hook, name in METHODS.items() if name == method)
-    return all(getattr(module, each) is getattr(Module, each) for each in (method, hook))
+    """Whether a method is not overridden."""
+    return getattr(module, method) is getattr(Module, method)
 
 
 def _core_keys(model: type[BaseModel], keys: frozenset[str]) -> Iterator[str]:

@@ -30,7 +30,8 @@ from agent.contract.systemd_service import SystemdService
 from agent.errors import AgentError
 from agent.errors.plugin import ModuleRaised
 from agent.model.need import HostFacts
-from agent.rendering.render import Ownership, Rendering, render_entry, render_module
+from agent.registry.life_hooks import subject_of
+from agent.rendering.render import Ownership, Rendering, entry_of, render_module
 from agent.rendering.templates import Templates, digest_of, search_path
 from agent.system.layout import Layout
 from agent.system.trust import read_regular
@@ -83,7 +84,7 @@ class EnabledModules:
     def check_endpoints(self, module: str, chains: Mapping[str, ChainFacts]) -> None:
         """Raise what a module says of its endpoints that can't be right, before anything of it is switched."""
         context = self.context(module, self.layout.module(module).live, "0", chains)
-        self.hooks.check_endpoints(module, context)
+        self.hooks.check_endpoints(self.modules[module], context)
 
     def service_context(self, service: str, directory: Path, parts: tuple[ModulePart, ...]) -> ServiceContext:
         """Return what a shared service is told of one entry."""
@@ -101,14 +102,17 @@ class EnabledModules:
         context = self.context(module, Path(DIRECTORY_MARK), NUMBER_MARK, chains)
         settings = self.modules[module]
         templates = self._templates_of(settings)
-        return render_module(module, settings, self.hooks, context, templates, self.ownership(module))
+        chain_files = self.hooks.receive_chains(settings, context.chains)
+        config_files = self.hooks.render_files(settings, context)
+        return render_module(settings, chain_files, config_files, context, templates, self.ownership(module))
 
     def render_entry(self, service: str, parts: tuple[ModulePart, ...]) -> Rendering:
         """Return the files of a shared service's entry that includes `parts`."""
         declaration = self.services[service]
         context = self.service_context(service, Path(DIRECTORY_MARK), parts)
         templates = self._templates_of(declaration)
-        return ask_service(service, "render", lambda: render_entry(declaration, context, templates))
+        files = self.hooks.render_entry(declaration, context)
+        return ask_declaration(declaration, "render_entry", lambda: entry_of(declaration, files, context, templates))
 
     def inputs(self, module: str) -> str:
         """Return a SHA-256 over all that a module's generation is made from, but for its chains."""
@@ -138,7 +142,7 @@ class EnabledModules:
             if isinstance(service, SystemdService):
                 places = self.layout.service(name)
                 with suppress(AgentError):
-                    found.append(ask_service(name, "pid_path", lambda: service.pid_path(places)))  # noqa: B023 - at once
+                    found.append(ask_declaration(service, "pid_path", lambda: service.pid_path(places)))  # noqa: B023 - at once
         return found
 
     def modules_of(self, service: str) -> list[str]:
@@ -162,14 +166,14 @@ def _services_of(declaration: Module | Service) -> tuple[str, ...]:
     return declaration.services if isinstance(declaration, Module) else ()
 
 
-def ask_service(service: str, what: str, call: Callable[[], T]) -> T:
-    """Ask a service's class. Raises `ModuleRaised` for anything that it raises."""
+def ask_declaration(asked: Module | Service, what: str, call: Callable[[], T]) -> T:
+    """Ask a plugin's class for what is no hook. Raises `ModuleRaised` for anything that it raises."""
     try:
         return call()
     except AgentError:
         raise
     except Exception as error:
-        raise ModuleRaised(f"service {service}", what, error) from error
+        raise ModuleRaised(subject_of(asked), what, error) from error
 
 
 def facts_of(record: ChainRecord) -> ChainFacts:

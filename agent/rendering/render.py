@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from agent.contract.context import DIRECTORY_MARK, NUMBER_MARK, ChainFacts, Context, ServiceContext
 from agent.contract.fields import Secret
@@ -20,16 +20,6 @@ from agent.model.deployment import ManifestFile, parts_of
 from agent.rendering.templates import Templates
 
 F = TypeVar("F", bound=File)
-
-
-class Asked(Protocol):
-    """Interface to a module for rendering."""
-
-    def receive(self, module: str, chains: Mapping[str, ChainFacts]) -> list[ChainFile]:
-        """Ask what files come of the chains."""
-
-    def render(self, module: str, context: Context) -> list[Template | Text]:
-        """Ask for the configuration files."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +63,20 @@ class Ownership:
 
 
 def render_module(
-    name: str, settings: object, asked: Asked, context: Context, templates: Templates, ownership: Ownership
+    settings: object,
+    chain_files: Iterable[ChainFile],
+    config_files: Iterable[Template | Text],
+    context: Context,
+    templates: Templates,
+    ownership: Ownership,
 ) -> Rendering:
-    """Return the files of a generation with the chains of ``context.chains``.
+    """Return the files of a generation with the chains of ``context.chains``, from what the module has answered.
 
-    Raises `TemplateRefused`, `DeclarationRefused` or what asking the module raises.
+    Raises `TemplateRefused` or `DeclarationRefused`.
     """
-    chain_files = _expanded(name, asked.receive(name, context.chains), context.chains)
-    config_files = _expanded(name, asked.render(name, context), context.chains)
+    name = context.module
+    chain_files = _expanded(name, chain_files, context.chains)
+    config_files = _expanded(name, config_files, context.chains)
     values = _context_values(context) | {"module": settings}
     texts: dict[str, str] = {}
     passwords: dict[str, Secret] = {}
@@ -91,8 +87,10 @@ def render_module(
     return Rendering(tuple(files), texts, chains, passwords)
 
 
-def render_entry(service: Service, context: ServiceContext, templates: Templates) -> Rendering:
-    """Return the files of a shared service's entry."""
+def entry_of(
+    service: Service, config_files: Iterable[Template | Text], context: ServiceContext, templates: Templates
+) -> Rendering:
+    """Return the files of a shared service's entry, from what the service has answered."""
     values = {
         "service": service,
         "dir": context.directory,
@@ -104,7 +102,7 @@ def render_entry(service: Service, context: ServiceContext, templates: Templates
     }
     texts: dict[str, str] = {}
     ownership = Ownership(group=service.group)
-    files = [_text_entry(file, values, templates, texts, ownership) for file in service.render(context)]
+    files = [_text_entry(file, values, templates, texts, ownership) for file in config_files]
     _refuse_duplicates(service.name, files)
     return Rendering(tuple(files), texts, {})
 

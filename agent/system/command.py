@@ -26,8 +26,12 @@ OUTPUT_LIMIT = 16_384
 """Characters of a command's output that are kept for the error."""
 LAST_LINES = 20
 """Lines of a command's output that are shown to people."""
-STAMP = re.compile(r"^\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d\S*\s+|(?<=\]) \d+#\d+:")
-"""Instant and process before a line of a log, as nginx writes them: other ones at each try."""
+STAMP = re.compile(
+    r"^\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d\S*\s+(?:[A-Z]{3,5} \[\d+\] )?|(?<=\]) \d+#\d+:|(?<=\]) +\(\d+\) :"
+)
+"""Instant and process before a line of a log, as nginx, HAProxy and PostgreSQL write them: other ones at each try."""
+TELLING = ("emerg", "alert", "unrecognized", "error", "fatal", "fail")
+"""Words of a line that says what is wrong."""
 SYSTEMCTL = "systemctl"
 NOT_BOOTED = "System has not been booted with systemd"
 """What systemctl says then (sd_booted(3))."""
@@ -115,7 +119,7 @@ class CommandResult:
         if self.timed_out:
             return f"no answer within {self.action.timeout:g} s" if isinstance(self.action, Command) else "no answer"
         lines = [without_stamp(line.strip()) for line in self._lines]
-        telling = [line for line in lines if any(word in line.lower() for word in ("emerg", "error", "fatal", "fail"))]
+        telling = [line for line in lines if any(word in line.lower() for word in TELLING)]
         return (telling or lines[-1:] or [self._ending])[0]
 
     @property

@@ -76,7 +76,7 @@ class Files(Module):
     command: Arguments = Field((), description="what makes the service read its files again, in place of unit")
     confirmation: Arguments = Field((), description="a command that ends with 0 once the service has read them")
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         """Ask for one chain an entry."""
         for each in self.chains:
             first = {each.key_type: None} if each.key_type else {}
@@ -84,15 +84,15 @@ class Files(Module):
                 *each.names, slot=each.slot, key_types=tuple(first | dict.fromkeys(self.accepted_key_types))
             )
 
-    def receive(self, chains: Mapping[str, ChainFacts]) -> Iterable[ChainFile]:
+    def receive_chains(self, chains: Mapping[str, ChainFacts]) -> Iterable[ChainFile]:
         """Give each chain its files."""
         return chain.from_iterable(each.chain_files(self.directory_group) for each in self.chains)
 
-    def endpoints(self, context: Context) -> Iterable[Endpoint]:
+    def probes(self, context: Context) -> Iterable[Endpoint]:
         """Look where the settings say."""
         return chain.from_iterable(each.looked_at() for each in self.chains)
 
-    def check_with(self, context: Context) -> Command | None:
+    def check_command(self, context: Context) -> Command | None:
         """Run the service's own test."""
         return self._command(self.test, context)
 
@@ -101,19 +101,19 @@ class Files(Module):
         """A test that isn't given the generation reads what is published."""
         return bool(self.test) and not any(GENERATION in each for each in self.test)
 
-    def reload_with(self, context: Context) -> Action | None:
+    def reload_command(self, context: Context) -> Action | None:
         """Run the command, or have systemd do it."""
         return self._systemctl(self.unit_action) or self._command(self.command, context)
 
-    def confirm_with(self, context: Context) -> Command | None:
+    def confirm_command(self, context: Context) -> Command | None:
         """Run the command that shows it."""
         return self._command(self.confirmation, context)
 
-    def running_with(self, context: Context) -> Command | Path | None:
+    def running(self, context: Context) -> Command | Path | None:
         """Ask systemd; without a unit the endpoints tell."""
         return self._systemctl("is-active", "--quiet")
 
-    def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
+    def consequences_of(self, change: Change, observed: str) -> Iterable[Consequence]:
         """Say that a restart drops sessions."""
         if change.slots and self.unit and self.unit_action == "restart":
             yield Consequence(f"{self.unit} is restarted when the new chain is taken; its sessions drop.", "outage")

@@ -71,7 +71,7 @@ class IKEv2(Module):
 
     # What is asked for
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         """Ask for a chain by the ladder for road warriors, and for those of the sites."""
         for (domain, key_types), slot in self._slots.items():
             yield self.need(domain, slot=slot, key_types=key_types, lists_rsa=self._listing_rsa(slot))
@@ -82,7 +82,7 @@ class IKEv2(Module):
 
     # Files: a generation is laid out like /etc/swanctl, and names nothing outside of itself
 
-    def receive(self, chains: Mapping[str, ChainFacts]) -> Iterable[ChainFile]:
+    def receive_chains(self, chains: Mapping[str, ChainFacts]) -> Iterable[ChainFile]:
         """Put each certificate into a file of its own: charon's formats know one a file."""
         for slot, chain in chains.items():
             yield ChainFile(path=f"private/{slot}.pem", slot=slot, parts=(Part.KEY,))
@@ -93,7 +93,7 @@ class IKEv2(Module):
                 )
             yield ChainFile(path=f"x509ca/{slot}.root.pem", slot=slot, parts=(Part.ROOT,))
 
-    def render(self, context: Context) -> Iterable[Template | Text]:
+    def render_files(self, context: Context) -> Iterable[Template | Text]:
         """Return a file a connection, of the slot whose chain it names; users, and what verifies peers."""
         own = tuple(_file_names(issuer)[0] for issuer in context.issuers if issuer.believed)
         if self._verifies_by_own_root:
@@ -119,7 +119,7 @@ class IKEv2(Module):
 
     # What is looked at
 
-    def endpoints(self, context: Context) -> Iterable[Endpoint]:
+    def probes(self, context: Context) -> Iterable[Endpoint]:
         """Dial in as far as that goes without a password; where only certificates are taken, ask charon for its own."""
         service = context.service(StrongSwan)
         left_out = leading_nowhere(context.issuers)
@@ -137,11 +137,11 @@ class IKEv2(Module):
             else:
                 yield Endpoint(path=service.socket(context.places), slot=slot, probe=ViciProbe(left_out), handshakes=1)
 
-    def inspect_with(self, context: Context) -> Command:
+    def inspect_command(self, context: Context) -> Command:
         """Ask who is connected."""
         return context.service(StrongSwan).sessions(context.places)
 
-    def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
+    def consequences_of(self, change: Change, observed: str) -> Iterable[Consequence]:
         """Name the sites that another root cuts off, and who is connected by what would change."""
         slots = {each.name: self._slot_of(each) for each in self.connections}
         return consequences_of(change, observed, self.branches, self.connections, slots)

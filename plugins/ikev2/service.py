@@ -53,7 +53,7 @@ class StrongSwan(SystemdService):
                 if owner != name:
                     yield name, f'the module "{owner}" has a connection called "{connection}" already'
 
-    def render(self, context: ServiceContext) -> Iterable[Template | Text]:
+    def render_entry(self, context: ServiceContext) -> Iterable[Template | Text]:
         """Return strongswan.conf of our own charon, or what has your unit load our configuration."""
         values = {"load": " ".join(self._load(context).argv)}
         if self.main == "own":
@@ -62,11 +62,11 @@ class StrongSwan(SystemdService):
             place = Path(f"/etc/systemd/system/{self.unit}.service.d/chainwright.conf")
             yield Template(path="unit.conf", values=values, publish=place, how="copy")
 
-    def check_with(self, context: ServiceContext) -> Command:
+    def check_command(self, context: ServiceContext) -> Command:
         """Read what would be loaded: strongSwan has no test."""
         return _python("check", self.binary, *(str(part.directory) for part in context.parts))
 
-    def reload_with(self, context: ServiceContext) -> Command:
+    def reload_command(self, context: ServiceContext) -> Command:
         """Load it."""
         return self._load(context)
 
@@ -79,7 +79,7 @@ class StrongSwan(SystemdService):
         """Ask charon."""
         return _python("sas", str(self.socket(context.places)))
 
-    def start_command(self, context: ServiceContext) -> Command:
+    def start_program(self, context: ServiceContext) -> Command:
         """Start charon; its own configuration has it load ours."""
         places = context.places
         log, pid_file = places.log / "charon.log", self.pid_path(places)
@@ -101,11 +101,11 @@ class StrongSwan(SystemdService):
             return places.run / "charon.vici"
         return places.rooted(self.vici or "/run/charon.vici")
 
-    def observe_with(self, context: ServiceContext) -> Command | None:
+    def observe_command(self, context: ServiceContext) -> Command | None:
         """Compare what charon has with what was loaded, and see which connections between sites are up."""
         return self._loaded(context, "observe") if context.parts else None
 
-    def mend_with(self, context: ServiceContext, subject: str) -> Command | None:
+    def mend_command(self, context: ServiceContext, subject: str) -> Command | None:
         """Dial a connection that is down."""
         return self._loaded(context, "dial", "--connection", subject.removeprefix("tunnel "))
 

@@ -58,7 +58,7 @@ class Dovecot(IncludedService):
     include: PathText = "/etc/dovecot/conf.d/99-chainwright.conf"
     state: PathText = Field("/var/lib/chainwright-dovecot", description='state_dir, for main = "own"')
 
-    def render(self, context: ServiceContext) -> Iterable[Template | Text]:
+    def render_entry(self, context: ServiceContext) -> Iterable[Template | Text]:
         """Return the main file, or what your main file includes."""
         if self.main == "own":
             yield Template(path="dovecot.conf")
@@ -66,7 +66,7 @@ class Dovecot(IncludedService):
         yield Template(path="dovecot.conf", template="include.conf.j2")
         yield self.include_file(f"!include {context.places.live}/dovecot.conf")
 
-    def check_with(self, context: ServiceContext) -> Command:
+    def check_command(self, context: ServiceContext) -> Command:
         """Have the configuration read, with every file that it names; dovecot does not compare key and chain there.
 
         One harmless setting is printed in place of all of them. Without its name (-h), 2.4 refuses one that is in blocks too.
@@ -79,7 +79,7 @@ class Dovecot(IncludedService):
         """Always: the reload waits until it is seen that dovecot has taken it."""
         return True
 
-    def reload_with(self, context: ServiceContext) -> Action | None:
+    def reload_command(self, context: ServiceContext) -> Action | None:
         """Reload, and see that it was taken."""
         how = self.systemctl("reload")
         pid_file = str(self.pid_path(context.places))
@@ -91,7 +91,7 @@ class Dovecot(IncludedService):
         """Return what says who is connected, and what a reload does to them."""
         return self._live("sessions", places)
 
-    def observe_with(self, context: ServiceContext) -> Command:
+    def observe_command(self, context: ServiceContext) -> Command:
         """Say where the next reload ends sessions: what dovecot runs with decides, which may not be what its files say now."""
         return self._live("observe", context.places)
 
@@ -106,7 +106,7 @@ class Dovecot(IncludedService):
         """Look for the master process, with systemd too."""
         return self.pid_path(context.places)
 
-    def start_command(self, context: ServiceContext) -> Command:
+    def start_program(self, context: ServiceContext) -> Command:
         """Start the binary."""
         return Command((self.binary, "-c", str(self.main_path(context.places, context.places.live))))
 

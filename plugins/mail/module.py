@@ -89,14 +89,14 @@ class Mail(Module):
     pop3: ListenAddresses = Field((), description="POP3 with STLS, for example 110")
     pop3s: ListenAddresses = Field((), description="POP3 over TLS, for example 995")
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         """Ask for one chain a name, or for one of each key type."""
         for domain in self._domains:
             for slot, accepted in domain.accepted.items():
                 records = self._tlsa(domain.name)
                 yield self.need(domain.name, slot=slot, key_types=accepted, tlsa=records, mta_sts=self.mta_sts)
 
-    def render(self, context: Context) -> Iterable[Template | Text]:
+    def render_files(self, context: Context) -> Iterable[Template | Text]:
         """Return what both daemons read; nothing where there is no chain at all.
 
         A file that names a chain is in the part of its slot; files of no name include those by globs.
@@ -110,21 +110,21 @@ class Mail(Module):
         for name in names[1:]:
             yield from _render_name(context, name)
 
-    def prepare_with(self, context: Context) -> Iterable[Command]:
+    def prepare_command(self, context: Context) -> Iterable[Command]:
         """Have postfix's own forms made of the chains."""
         if served(self._domains, context.chains):
             yield context.service(Postfix).make_files(context.directory)
 
-    def inspect_with(self, context: Context) -> Command:
+    def inspect_command(self, context: Context) -> Command:
         """Ask who is connected to dovecot, and what a reload does to them."""
         return context.service(Dovecot).sessions(context.places)
 
-    def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
+    def consequences_of(self, change: Change, observed: str) -> Iterable[Consequence]:
         """Say whose sessions a reload of dovecot ends. postfix ends none."""
         said = dropped(observed_in(observed)) if change.slots else None
         return [said] if said else []
 
-    def endpoints(self, context: Context) -> Iterable[Endpoint]:
+    def probes(self, context: Context) -> Iterable[Endpoint]:
         """Look at the main name's chains through every listener, and at those of the others through enough of them."""
         opened = {each: found for each in LISTENERS if (found := self.addresses(each, context.host))}
         for name in served(self._domains, context.chains):

@@ -49,7 +49,7 @@ class Postfix(SystemdService):
         for name in names[1:]:
             yield name, f'the module "{names[0]}" has this postfix already; write all names into its domains'
 
-    def render(self, context: ServiceContext) -> Iterable[Text]:
+    def render_entry(self, context: ServiceContext) -> Iterable[Text]:
         """Return a note of whose files your main.cf names: the core keeps them as long as the note is there."""
         if self.main == "include":
             places = "".join(f"{part.directory.parent}/\n" for part in context.parts)
@@ -60,7 +60,7 @@ class Postfix(SystemdService):
         """Whether your main.cf is looked at, which names what is in service."""
         return self.main == "include"
 
-    def check_with(self, context: ServiceContext) -> Command | None:
+    def check_command(self, context: ServiceContext) -> Command | None:
         """Look for mistakes of syntax, and whether your main.cf names our files rightly. Nothing of postfix's looks into those.
 
         Where there is no module any more, your main.cf must no longer name them.
@@ -74,17 +74,17 @@ class Postfix(SystemdService):
             return self._check(str(generation / "postfix"))
         return self._check(str(context.places.rooted(self.configuration)), *self._wanted(context))
 
-    def included_with(self, context: ServiceContext) -> Command | None:
+    def included_command(self, context: ServiceContext) -> Command | None:
         """Look whether your main.cf names our files."""
         if self.main == "own" or not context.parts:
             return None
         return self._check(str(context.places.rooted(self.configuration)), "--named", *self._wanted(context))
 
-    def reload_with(self, context: ServiceContext) -> Command | None:
+    def reload_command(self, context: ServiceContext) -> Command | None:
         """Reload, and see that it was taken; what could not be made while postfix wasn't installed is made first."""
         return self._run(context, "reload", see_taken=True)
 
-    def start_with(self, context: ServiceContext) -> Command | None:
+    def start_command(self, context: ServiceContext) -> Command | None:
         """Start."""
         return self._run(context, "start")
 

@@ -16,7 +16,7 @@ from plugins.nginx.servers import servers
 
 
 def findings(main_file: Path, ours: Path) -> Iterator[dict[str, str]]:
-    """Give the findings, as `Service.diagnose_with` says."""
+    """Give the findings, as `Service.diagnose_command` says."""
     for each in clashes(list(servers(Reader(main_file).read(), f"{ours}/"))):
         yield {"finding": each.severity, "subject": each.subject, "why": each.why, "fix": each.fix}
 

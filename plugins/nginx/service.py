@@ -54,7 +54,7 @@ class Nginx(IncludedService):
         3600, description='seconds that connections may outlive a reload, for main = "own"'
     )
 
-    def render(self, context: ServiceContext) -> Iterable[Template | Text]:
+    def render_entry(self, context: ServiceContext) -> Iterable[Template | Text]:
         """Return what the modules share, and the main file or the line that the administrator's main file includes."""
         yield Template(path="http.conf", values={"sockets": self._sockets(context)})
         if self.main == "own":
@@ -66,7 +66,7 @@ class Nginx(IncludedService):
         """Find what nginx would only warn of: two modules that both answer to a name, or TLS and plain HTTP on one port."""
         return contradictions(modules)
 
-    def check_with(self, context: ServiceContext) -> Command:
+    def check_command(self, context: ServiceContext) -> Command:
         """Test the candidate; it finds wrong keys and garbage, but no missing intermediate."""
         return Command(
             (self.binary, "-e", "stderr", "-t", "-c", str(self.main_path(context.places, context.directory)))
@@ -82,7 +82,7 @@ class Nginx(IncludedService):
         """Say where the settings are that nginx complains of without a file, or with one file of two."""
         return cure_for(output, "the main file" if self.main == "own" else self.configuration)
 
-    def diagnose_with(self, context: ServiceContext) -> Command | None:
+    def diagnose_command(self, context: ServiceContext) -> Command | None:
         """Look for clashes of the administrator's servers with ours; there are no others where the main file is ours."""
         if self.main == "own":
             return None
@@ -93,23 +93,23 @@ class Nginx(IncludedService):
         """Find names that don't resolve and, before there is any address, those of `listen` that aren't there."""
         return "host not found in" in output or (not addressed and "(99: " in output)
 
-    def confirm_with(self, context: ServiceContext) -> Command | None:
+    def confirm_command(self, context: ServiceContext) -> Command | None:
         """Ask a socket of the workers for the number of the entry; a module's own number is seen with its endpoints."""
         shown = self._shown(context)
         return Command((sys.executable, "-I", str(CONFIRM), *shown)) if shown else None
 
-    def observe_with(self, context: ServiceContext) -> Command | None:
+    def observe_command(self, context: ServiceContext) -> Command | None:
         """See that what runs is the entry in service, and of which main file (`plugins.nginx.observe`)."""
         shown, main_file = self._shown(context), self.main_path(context.places, context.places.live)
         where = (str(self.pid_path(context.places)), str(main_file))
         return Command((sys.executable, "-P", "-m", "plugins.nginx.observe", *shown, *where)) if shown else None
 
-    def start_with(self, context: ServiceContext) -> Command:
+    def start_command(self, context: ServiceContext) -> Command:
         """Start, after the sockets have been removed that a killed nginx left (`plugins.nginx.start_nginx`)."""
         # -P: without it Python looks for modules in the current directory first, which may be anybody's.
         patterns = (generation_socket(context.places, part.module, "*") for part in context.parts)
         sockets = tuple(str(pattern) for pattern in patterns if pattern)
-        start = (self.systemctl("start") or self.start_command(context)).argv
+        start = (self.systemctl("start") or self.start_program(context)).argv
         return Command((sys.executable, "-P", "-m", "plugins.nginx.start_nginx", *sockets, "--", *start))
 
     def _shown(self, context: ServiceContext) -> tuple[str, ...]:
@@ -124,7 +124,7 @@ class Nginx(IncludedService):
             each.module: generation_socket(context.places, each.module, each.directory.name) for each in context.parts
         }
 
-    def start_command(self, context: ServiceContext) -> Command:
+    def start_program(self, context: ServiceContext) -> Command:
         """Start the binary."""
         # Our main file names a log; before it is read, a private nginx may not open the one that was compiled in.
         log = ("-e", "stderr") if self.main == "own" else ()

@@ -54,24 +54,24 @@ class ReverseProxy(NginxModule):
     max_body_mb: NonNegativeInt = Field(100, description="largest request body in MB; 0: no limit")
     timeout: PositiveInt = Field(60, description="seconds without a byte from the upstream, also of a WebSocket")
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         """Ask for one chain a server, or for one of each key type."""
         for server in self.servers(host):
             more = server.settings_for_need()
             for slot, accepted in self._slots(server).items():
                 yield self.need(*server.names, slot=slot, key_types=accepted, **more)
 
-    def resolves(self, host: HostFacts) -> Iterable[str]:
+    def names_to_resolve(self, host: HostFacts) -> Iterable[str]:
         """Return the hosts behind the sites."""
         return (site.upstream.host for site in self.sites)
 
-    def render(self, context: Context) -> Iterable[Template | Text]:
+    def render_files(self, context: Context) -> Iterable[Template | Text]:
         """Add the files of each server; its presence is left to a glob in ``http.conf``."""
-        yield from super().render(context)
+        yield from super().render_files(context)
         for server in self.servers(context.host):
             yield from self._render_server(server, context)
 
-    def endpoints(self, context: Context) -> Iterable[Endpoint]:
+    def probes(self, context: Context) -> Iterable[Endpoint]:
         """Look at each chain on the first address, by one of its names, and without SNI where it serves an address."""
         probes = {each: TLSProbe(key_type=each) for each in KeyType}
         for server in self.servers(context.host):

@@ -63,17 +63,17 @@ class SSTP(Module):
         description="addresses that clients may connect from; only of an accel-ppp whose main file is ours",
     )
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         """Ask for one chain."""
         return [self.need(self.domain, slot=SLOT)]
 
-    def render(self, context: Context) -> Iterable[Template | Text]:
+    def render_files(self, context: Context) -> Iterable[Template | Text]:
         """Return the configuration of the daemon that is chosen; it names the chain, so it is of its slot."""
         service = context.service(SSTPService)
         name = "sstpd.conf" if service.restarts else "sstp.conf"
         yield Template(path=name, slot=SLOT, values={"service": service})
 
-    def endpoints(self, context: Context) -> Iterable[Endpoint]:
+    def probes(self, context: Context) -> Iterable[Endpoint]:
         """Look at SSTP itself, as far as PPP: either may be dead behind a good handshake."""
         from plugins.sstp.probe import SSTPProbe
 
@@ -83,11 +83,11 @@ class SSTP(Module):
             Endpoint(host=host, port=port, server_name=self.domain, slot=slot, probe=probe) for slot in context.chains
         ]
 
-    def inspect_with(self, context: Context) -> Command | None:
+    def inspect_command(self, context: Context) -> Command | None:
         """Ask who is connected, where that is going to matter."""
         return context.service(SSTPService).sessions(context.places)
 
-    def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
+    def consequences_of(self, change: Change, observed: str) -> Iterable[Consequence]:
         """Say whose sessions drop: sstp-server reads a chain only at its start. accel-ppp keeps all of them."""
         first, *lines = observed.splitlines() or [""]
         if first != SSTP_SERVER or SLOT not in change.slots:

@@ -85,7 +85,7 @@ class SSTPService(IncludedService):
         """Whether only the configuration in service can be tested, as your main file names it."""
         return not self.restarts and super().checks_in_place
 
-    def render(self, context: ServiceContext) -> Iterable[Template | Text]:
+    def render_entry(self, context: ServiceContext) -> Iterable[Template | Text]:
         """Return accel-ppp's main file, or what yours includes; sstp-server can't include anything."""
         if self.restarts:
             return
@@ -95,32 +95,32 @@ class SSTPService(IncludedService):
             return
         yield self.include_file(f"$include {context.places.live}/included.conf")
 
-    def check_with(self, context: ServiceContext) -> Command | None:
+    def check_command(self, context: ServiceContext) -> Command | None:
         """Read the configuration as the daemon would: neither has a test of its own."""
         if self.restarts:
             return self._sstpd("check", context, self._generation(context))
         return self._check(context)
 
-    def included_with(self, context: ServiceContext) -> Command | None:
+    def included_command(self, context: ServiceContext) -> Command | None:
         """Look whether your main file includes ours."""
         if not self.checks_in_place or not context.parts:
             return None
         return self._check(context, f"$include {context.places.rooted(self.include)}")
 
-    def reload_with(self, context: ServiceContext) -> Action | None:
+    def reload_command(self, context: ServiceContext) -> Action | None:
         """Reload accel-ppp, which looks once a second whether it was told to; restart sstp-server."""
         if not self.restarts:
-            return super().reload_with(context)
+            return super().reload_command(context)
         if not context.parts:
             return None  # without a configuration it would not come up again
         restart = self._sstpd("restart", context, self._live(context))
         return self.systemctl("restart") or (restart and replace(restart, stays=True))
 
-    def start_with(self, context: ServiceContext) -> Command | None:
-        """Start it where there is something to serve."""
-        return super().start_with(context) if context.parts or not self.restarts else None
-
     def start_command(self, context: ServiceContext) -> Command | None:
+        """Start it where there is something to serve."""
+        return super().start_command(context) if context.parts or not self.restarts else None
+
+    def start_program(self, context: ServiceContext) -> Command | None:
         """Start the daemon's program."""
         if self.restarts:
             return self._sstpd("start", context, self._live(context))

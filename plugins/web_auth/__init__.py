@@ -73,17 +73,17 @@ class WebAuth(NginxModule):
     texts: Texts = Field(Texts(), description="what the page says")
     brand: Brand = Field(Brand(), description="what the page looks like")
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         """Ask for one chain for the page's name."""
         return [self.need(self.domain)]
 
-    def endpoints(self, context: Context) -> Iterable[Endpoint]:
+    def probes(self, context: Context) -> Iterable[Endpoint]:
         """Fetch the page: a worker that may not read it is no use behind the best handshake."""
         from plugins.web_auth.probe import PageProbe
 
         return [self.endpoint(context, self.domain, probe=PageProbe(group=self.workers_group))]
 
-    def prepare_with(self, context: Context) -> Iterable[Command]:
+    def prepare_command(self, context: Context) -> Iterable[Command]:
         """Compare the workers' user with the group of the page, where they aren't of one name."""
         user = context.service(Nginx).workers_user
         if context.chains and user not in {None, "root", self.workers_group}:

@@ -55,7 +55,7 @@ class WebUI(Module):
     )
     run_as: Word = Field("chainwright-web", description="user and group of the web interface's process")
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         """Ask for the chain of clients that connect by address or local name, and for that of the domain."""
         slots = self.slots(host)
         yield self.need(*slots["address"], slot="address", sources=("local",), pin=None)
@@ -74,7 +74,7 @@ class WebUI(Module):
         slots = {"address": tuple(name for name in local if is_address(name) or not is_public(name))}
         return slots | {"name": (self.domain,)} if self.domain else slots
 
-    def endpoints(self, context: Context) -> Iterable[Endpoint]:
+    def probes(self, context: Context) -> Iterable[Endpoint]:
         """Look at the default chain without SNI, and at the domain's with it."""
         from plugins.webui.probe import WebUIProbe
 

@@ -21,7 +21,7 @@ class WebUIService(SystemdService):
     unit: Word = "chainwright-web"
     pid_file: PathText = Field(PID_FILE, description="where the process writes its number")
 
-    def check_with(self, context: ServiceContext) -> Command:
+    def check_command(self, context: ServiceContext) -> Command:
         """Load the candidate as the process will."""
         directories = (str(part.directory) for part in context.parts)
         return Command((sys.executable, "-P", "-m", "plugins.webui.check", *directories))
@@ -30,7 +30,7 @@ class WebUIService(SystemdService):
         """Return where the process writes its number."""
         return places.rooted(self.pid_file)
 
-    def start_command(self, context: ServiceContext) -> Command | None:
+    def start_program(self, context: ServiceContext) -> Command | None:
         """Start the process as the user who may read its files (`plugins.webui.start_process`)."""
         if not context.parts:
             return None

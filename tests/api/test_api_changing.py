@@ -316,10 +316,10 @@ class Branches(Module):
     reload = ("true",)
     unprobed = "a test"
 
-    def needs(self, host):
+    def declare_needs(self, host):
         return []
 
-    def consequences(self, change, observed):
+    def consequences_of(self, change, observed):
         return [Consequence(f"The tunnel to {observed.strip()} stops.", "outage")]
 
 

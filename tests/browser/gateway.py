@@ -54,17 +54,17 @@ class Named(Module):
     names: tuple[Name, ...]
     port: Port = 443
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         return [self.need(name, slot=name) for name in self.names]
 
-    def check_with(self, context: Context) -> Command:
+    def check_command(self, context: Context) -> Command:
         live = context.places.live
         return Command((str(context.places.rooted("/bin/check")), self.name, str(context.directory), str(live)))
 
-    def reload_with(self, context: Context) -> Action:
+    def reload_command(self, context: Context) -> Action:
         return Command(("true",))
 
-    def endpoints(self, context: Context) -> Iterable[Endpoint]:
+    def probes(self, context: Context) -> Iterable[Endpoint]:
         probe = FileProbe(context.places.live, silent=bool(self.services))
         return [Endpoint(port=self.port, server_name=slot, slot=slot, probe=probe) for slot in context.chains]
 
@@ -100,7 +100,7 @@ class Radio(Service):
 
     name: ClassVar[str] = "radio"
 
-    def reload_with(self, context: ServiceContext) -> Action:
+    def reload_command(self, context: ServiceContext) -> Action:
         return Command(("true",))
 
     def running(self, context: ServiceContext) -> Path:
@@ -111,10 +111,10 @@ class Tunnels(Named):
     name: ClassVar[str] = "tunnels"
     title: ClassVar[str] = "VPN (IKEv2)"
 
-    def inspect_with(self, context: Context) -> Command:
+    def inspect_command(self, context: Context) -> Command:
         return Command(("cat", str(context.places.rooted("/observed"))))
 
-    def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
+    def consequences_of(self, change: Change, observed: str) -> Iterable[Consequence]:
         if change.kind == "root":
             for peer in observed.split():
                 yield Consequence(f"The IPsec connection to {peer} stops until its certificate is replaced.", "outage")

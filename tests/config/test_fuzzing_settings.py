@@ -39,10 +39,10 @@ PLUGIN = """
         sites: tuple[Site, ...] = ()
         users: dict[str, Site] = {}
 
-        def needs(self, host):
+        def declare_needs(self, host):
             return []
 
-        def endpoints(self, context):
+        def probes(self, context):
             return []
 
     @hookimpl

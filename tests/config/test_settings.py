@@ -51,10 +51,10 @@ TUNNEL = """
                 raise KeyError(text)
             return text
 
-        def needs(self, host):
+        def declare_needs(self, host):
             return []
 
-        def endpoints(self, context):
+        def probes(self, context):
             return []
 
     class Tunneld(Service):
@@ -67,7 +67,7 @@ TUNNEL = """
         def _crash(cls, crash):
             return 1 // (not crash)
 
-        def reload_with(self, context):
+        def reload_command(self, context):
             return Command(("true",))
 
     @hookimpl
@@ -278,7 +278,7 @@ def test_a_validator_that_crashes_costs_its_own_module_only(appliance: ToyApplia
 
 MODULE_KEYS = (
     "broken, enabled, keep_for, key, key_type, mode, password, password_file, pin, plugin, port, share, "
-    "sites, sources, tokens, users, window"
+    "sites, sources, start, tokens, users, window"
 )
 TOP_KEYS = (
     "acme, addresses, dane, deploy, dns, fetch, hostname, modules, notify, plugins, probe, "
@@ -635,6 +635,7 @@ key = "new"  # default
 keep_for = "400 days"  # default
 # pin is not set  # default
 # window is not set  # default
+start = false  # default
 port = 993  # default
 mode = "safe"  # default
 share = 0.5  # default

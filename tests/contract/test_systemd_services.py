@@ -56,18 +56,18 @@ Proxyd = example_of_the_page()
 
 def test_systemd_is_asked_by_default():
     service = Tunneld()
-    assert service.reload_with(CONTEXT) == Command(("systemctl", "reload", "tunneld"))
+    assert service.reload_command(CONTEXT) == Command(("systemctl", "reload", "tunneld"))
     assert service.running(CONTEXT) == Command(("systemctl", "is-active", "--quiet", "tunneld"))
-    assert service.start_with(CONTEXT) == Command(("systemctl", "start", "tunneld"))
+    assert service.start_command(CONTEXT) == Command(("systemctl", "start", "tunneld"))
 
 
 def test_the_unit_may_have_another_name_than_the_service():
-    assert Tunneld(unit="tunneld-gw").reload_with(CONTEXT) == Command(("systemctl", "reload", "tunneld-gw"))
+    assert Tunneld(unit="tunneld-gw").reload_command(CONTEXT) == Command(("systemctl", "reload", "tunneld-gw"))
 
 
 def test_without_systemd_the_process_gets_a_signal_and_is_known_by_its_pid_file():
     service, pid_file = Tunneld(manager="commands"), Path("/gw/run/tunneld.pid")
-    assert service.reload_with(CONTEXT) == Signal(pid_file, "HUP")
+    assert service.reload_command(CONTEXT) == Signal(pid_file, "HUP")
     assert service.running(CONTEXT) == pid_file
 
 
@@ -75,17 +75,17 @@ def test_a_plugin_names_another_signal_and_a_program_that_starts_the_daemon():
     class Started(Tunneld):
         reload_signal: ClassVar[str] = "USR1"
 
-        def start_command(self, context: ServiceContext) -> Command:
+        def start_program(self, context: ServiceContext) -> Command:
             return Command(("tunneld", "-p", str(self.pid_path(context.places))))
 
     service = Started(manager="commands")
-    assert service.reload_with(CONTEXT) == Signal(Path("/gw/run/tunneld.pid"), "USR1")
-    assert service.start_with(CONTEXT) == Command(("tunneld", "-p", "/gw/run/tunneld.pid"))
-    assert Started().start_with(CONTEXT) == Command(("systemctl", "start", "tunneld"))
+    assert service.reload_command(CONTEXT) == Signal(Path("/gw/run/tunneld.pid"), "USR1")
+    assert service.start_command(CONTEXT) == Command(("tunneld", "-p", "/gw/run/tunneld.pid"))
+    assert Started().start_command(CONTEXT) == Command(("systemctl", "start", "tunneld"))
 
 
 def test_without_a_program_only_systemd_can_start_it():
-    assert Tunneld(manager="commands").start_with(CONTEXT) is None
+    assert Tunneld(manager="commands").start_command(CONTEXT) is None
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_settings_that_can_not_be_meant_are_refused(settings: dict[str, str], re
 def test_the_administrator_s_main_file_is_tested_in_place_and_includes_ours():
     service = Proxyd()
     assert service.checks_in_place
-    assert service.check_with(CONTEXT) == Command(("/usr/sbin/proxyd", "-t", "-c", "/gw/etc/proxyd.conf"))
+    assert service.check_command(CONTEXT) == Command(("/usr/sbin/proxyd", "-t", "-c", "/gw/etc/proxyd.conf"))
     assert service.pid_path(PLACES) == Path("/gw/run/proxyd.pid")
-    _, file = service.render(CONTEXT)
+    _, file = service.render_entry(CONTEXT)
     assert (file.path, file.publish, file.how) == ("include.conf", Path("/etc/proxyd.d/chainwright.conf"), "copy")
     assert file.text == f"# Made by Chainwright; changes here are lost.\ninclude {PLACES.live}/proxyd.conf\n"
 
@@ -119,10 +119,10 @@ def test_the_administrator_s_main_file_is_tested_in_place_and_includes_ours():
 def test_an_instance_of_the_agent_s_own_is_tested_before_it_is_switched_to():
     service = Proxyd(main="own", manager="commands")
     assert not service.checks_in_place
-    assert [file.path for file in service.render(CONTEXT)] == ["proxyd.conf"]
-    assert service.check_with(CONTEXT) == Command(("/usr/sbin/proxyd", "-t", "-c", "/gw/candidate/proxyd.conf"))
-    assert service.start_with(CONTEXT) == Command(("/usr/sbin/proxyd", "-c", f"{PLACES.live}/proxyd.conf"))
-    assert service.reload_with(CONTEXT) == Signal(PLACES.run / "proxyd.pid")
+    assert [file.path for file in service.render_entry(CONTEXT)] == ["proxyd.conf"]
+    assert service.check_command(CONTEXT) == Command(("/usr/sbin/proxyd", "-t", "-c", "/gw/candidate/proxyd.conf"))
+    assert service.start_command(CONTEXT) == Command(("/usr/sbin/proxyd", "-c", f"{PLACES.live}/proxyd.conf"))
+    assert service.reload_command(CONTEXT) == Signal(PLACES.run / "proxyd.pid")
 
 
 def test_a_pid_file_of_the_settings_counts_for_both():
@@ -160,6 +160,14 @@ def test_what_the_agent_can_not_start_is_not_left_to_it():
 
 def test_each_setting_and_each_name_for_plugins_is_documented():
     named = {word.partition("(")[0] for row in rows(PAGE) for word in words(row[0])}
-    inherited = {"start", "reload_with", "running", "start_with", "checks_in_place", "restart_advice", "why_unseen"}
+    inherited = {
+        "start",
+        "reload_command",
+        "running",
+        "start_command",
+        "checks_in_place",
+        "restart_advice",
+        "why_unseen",
+    }
     public = {name for each in (SystemdService, IncludedService) for name in (*vars(each), *each.__annotations__)}
     assert named == {name for name in public if not name.startswith(("_", "model_"))} - inherited

@@ -41,7 +41,7 @@ class Tunnel(Module):
     port: int
     domain: str
 
-    def needs(self, host):
+    def declare_needs(self, host):
         {hook}
         return [self.need(self.domain)]
 

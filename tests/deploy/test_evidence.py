@@ -28,13 +28,13 @@ class Everywhere(Module):
     host: str = "0.0.0.0"
     also: int = 0
 
-    def needs(self, host):
+    def declare_needs(self, host):
         return [self.need(self.domain)]
 
-    def reload_with(self, context):
+    def reload_command(self, context):
         return Signal(context.places.run / "toyd.pid")
 
-    def endpoints(self, context):
+    def probes(self, context):
         others = (Address("127.0.0.1", self.also),) if self.also else ()
         names = (self.domain, "u.example.test")
         return [Endpoint(host=self.host, port=self.port, server_name=name, others=others) for name in names]

@@ -100,10 +100,10 @@ RUNNING = """
     def running(self, context: ServiceContext) -> Command:
         return Command(("toyd-status", "--quiet"))
 
-    def start_with(self, context: ServiceContext) -> Command:
+    def start_command(self, context: ServiceContext) -> Command:
         return Command(("toyd-start",))
 
-    def reload_with(self, context: ServiceContext) -> Action:
+    def reload_command(self, context: ServiceContext) -> Action:
 """
 
 
@@ -111,7 +111,7 @@ def test_a_service_whose_manager_knows_nothing_of_what_serves_is_told_once_with_
     appliance.drop_in("shared")
     plugin = appliance.layout.plugins / "shared.py"
     plugin.write_text(
-        plugin.read_text().replace("\n    def reload_with(self, context: ServiceContext) -> Action:\n", RUNNING)
+        plugin.read_text().replace("\n    def reload_command(self, context: ServiceContext) -> Action:\n", RUNNING)
     )
     status = appliance.program("toyd-status", "#!/bin/sh\nexit 0\n")
     port = free_port()

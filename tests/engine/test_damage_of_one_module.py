@@ -28,22 +28,22 @@ PLUGIN = '''
         domain: Name
         check = ("toyd", "--check", "{dir}/toyd.conf")
 
-        def needs(self, host):
+        def declare_needs(self, host):
             return [self.need(self.domain)]
 
-        def receive(self, chains):
+        def receive_chains(self, chains):
             for slot in chains:
                 yield ChainFile(path="tunnel.pem", slot=slot, parts=(Part.KEY, Part.FULLCHAIN))
                 place = f"/srv/{self.domain[0]}/key.pem"
                 yield ChainFile(path="published.pem", slot=slot, parts=(Part.KEY,), publish=place, how="copy")
 
-        def render(self, context):
+        def render_files(self, context):
             yield Template(path="toyd.conf")
 
-        def reload_with(self, context):
+        def reload_command(self, context):
             return Signal(context.places.run / f"{context.module}.pid")
 
-        def endpoints(self, context):
+        def probes(self, context):
             return [Endpoint(port=self.port, server_name=self.domain)]
 
     @hookimpl

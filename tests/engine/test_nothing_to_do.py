@@ -318,10 +318,10 @@ class Spoken(Module):
     reload = ("true",)
     port: int
 
-    def needs(self, host):
+    def declare_needs(self, host):
         return [self.need("s.example.test")]
 
-    def endpoints(self, context):
+    def probes(self, context):
         return [Endpoint(port=self.port, probe=Asking())]
 
 @hookimpl

@@ -30,7 +30,7 @@ PLUGIN = '''
         def reload_proves(self):
             return True
 
-        def render(self, context):
+        def render_files(self, context):
             yield Template(path="entry.conf")
             if self.include:
                 text = f"include {context.places.live}/entry.conf"
@@ -38,10 +38,10 @@ PLUGIN = '''
             if self.refused:
                 yield Text(path="refused", text="")
 
-        def check_with(self, context):
+        def check_command(self, context):
             return Command(("test", "!", "-e", f"{context.directory}/refused"))
 
-        def reload_with(self, context):
+        def reload_command(self, context):
             return Command(("false",)) if self.failing else Signal(context.places.run / "toyd.pid")
 
     class Unitd(Service):
@@ -54,11 +54,11 @@ PLUGIN = '''
         def reload_proves(self):
             return True
 
-        def render(self, context):
+        def render_files(self, context):
             if self.drop_in:
                 yield Text(path="unit.conf", text="[Service]", publish="/etc/units/unitd.conf", how="copy")
 
-        def reload_with(self, context):
+        def reload_command(self, context):
             return Command(("true",))
 
     class Front(Module):
@@ -70,10 +70,10 @@ PLUGIN = '''
         publish: PathText | None = None
         how: str = "link"
 
-        def needs(self, host):
+        def declare_needs(self, host):
             return [self.need("a.example.test")]
 
-        def receive(self, chains):
+        def receive_chains(self, chains):
             for slot in chains:
                 yield ChainFile(path="a.example.test/site.pem", slot=slot, parts=(Part.KEY, Part.FULLCHAIN))
                 if self.publish:
@@ -81,12 +81,12 @@ PLUGIN = '''
                         path="published.pem", slot=slot, parts=(Part.KEY, Part.FULLCHAIN), publish=self.publish, how=self.how
                     )
 
-        def render(self, context):
+        def render_files(self, context):
             for slot in context.chains:
                 text = f"site a.example.test {context.directory}/a.example.test/site.pem"
                 yield Text(path="a.example.test/site.conf", slot=slot, text=text)
 
-        def endpoints(self, context):
+        def probes(self, context):
             return [Endpoint(port=self.port, server_name="a.example.test")]
 
     @hookimpl

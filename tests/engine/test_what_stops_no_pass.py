@@ -28,13 +28,13 @@ ODD = '''
         reload = ("true",)
         words: Annotated[str, PlainSerializer({written})]
 
-        def needs(self, host):
+        def declare_needs(self, host):
             return [self.need(("odd.example.test",))]
 
-        def receive(self, chains):
+        def receive_chains(self, chains):
             return [ChainFile(path="odd.pem", slot=each, parts=(Part.KEY, Part.FULLCHAIN)) for each in chains]
 
-        def render(self, context):
+        def render_files(self, context):
             return [Text(path="odd.conf", content="")]
 
     __file__ = {file}

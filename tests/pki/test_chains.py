@@ -39,6 +39,7 @@ from agent.pki.chain import (
     load_certificates,
     load_key,
 )
+from agent.pki.signing_request import request_pem
 from support.cas.certificates import DAY, NOW, issue, key_pem, p256_key, pem, root, rsa_key
 
 ROOT = root()
@@ -108,6 +109,18 @@ def test_certificates_in_any_order_with_duplicates_build_the_same_chain(order, r
     chain = Chain.build(LEAF.key, [*repeated, *order])
     assert chain.presented == (LEAF.certificate, *ISSUERS)
     assert chain.anchor == ROOT.certificate
+
+
+def test_what_a_ca_answers_to_a_request_in_pem_is_read_in_any_order():
+    request = x509.load_pem_x509_csr(request_pem(LEAF.key, {"b.example.test", "192.0.2.1", "a.example.test"}))
+    names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(each.value) for each in names] == ["192.0.2.1", "a.example.test", "b.example.test"]
+    assert request.public_key() == LEAF.key.public_key()
+    answer = b"signed by hand\n" + pem(*ISSUERS, LEAF.certificate)
+    chain = Chain.build_pem(LEAF.key, answer, anchors=[ROOT.certificate])
+    assert (chain.presented, chain.anchor) == ((LEAF.certificate, *ISSUERS), ROOT.certificate)
+    with pytest.raises(CertificateUnreadable):
+        Chain.build_pem(LEAF.key, b"no certificate")
 
 
 def test_the_root_is_found_among_the_known_ones_and_never_served():

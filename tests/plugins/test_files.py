@@ -65,7 +65,7 @@ def test_a_key_apart_from_its_certificate_at_fixed_paths_is_never_published_unsa
         'files change in one step, or format = "combined"; or separate = true, where the service reads both only when it is '
         "told to"
     )
-    assert [each.publish for each in files({**entry, "separate": True}).receive({})] == [
+    assert [each.publish for each in files({**entry, "separate": True}).receive_chains({})] == [
         Path("/etc/a.pem"),
         Path("/etc/a.key"),
     ]
@@ -107,11 +107,11 @@ def test_two_chains_that_would_be_one_are_refused():
 
 def test_one_link_leads_to_all_files_of_a_directory_and_they_are_the_groups_to_read():
     module = files(IN_DIRECTORY, directory_group="mail")
-    key, fullchain = module.receive({})
+    key, fullchain = module.receive_chains({})
     assert (key.path, key.publish, key.how) == ("directories/a.example.com/key.pem", Path("/etc/ssl/a"), "directory")
     assert (fullchain.path, fullchain.publish) == ("directories/a.example.com/fullchain.pem", None)
     assert (key.mode, fullchain.mode, module.file_group) == (0o640, 0o640, "mail")
-    assert {each.mode for each in files(IN_DIRECTORY).receive({})} == {0o600}
+    assert {each.mode for each in files(IN_DIRECTORY).receive_chains({})} == {0o600}
 
 
 def test_a_chain_is_asked_for_with_its_own_key_type_first():
@@ -119,7 +119,7 @@ def test_a_chain_is_asked_for_with_its_own_key_type_first():
         {**IN_DIRECTORY, "key_type": "rsa-2048"},
         {**IN_DIRECTORY, "name": "a", "directory": "/etc/b"},
         key_type="ecdsa-p384",
-    ).needs(HOST)
+    ).declare_needs(HOST)
     assert (first.slot, first.key_types[:2]) == ("a.example.com", (KeyType.RSA_2048, KeyType.ECDSA_P384))
     assert (second.slot, second.key_types[0]) == ("a", KeyType.ECDSA_P384)
 
@@ -127,7 +127,7 @@ def test_a_chain_is_asked_for_with_its_own_key_type_first():
 def test_it_is_looked_at_where_the_settings_say_by_its_first_name():
     seen = [{"port": 443}, {"port": 25, "starttls": "smtp", "server_name": "b.example.com", "host": "::"}]
     module = files({**IN_DIRECTORY, "names": ["*.example.com"], "endpoints": seen})
-    first, second = module.endpoints(None)  # type: ignore[arg-type]
+    first, second = module.probes(None)  # type: ignore[arg-type]
     assert (first.server_name, first.host, first.port) == ("chainwright-probe.example.com", "127.0.0.1", 443)
     assert (second.server_name, second.host, second.starttls) == ("b.example.com", "::", "smtp")
 
@@ -140,15 +140,15 @@ def test_a_test_that_is_given_the_generation_runs_before_the_switch_and_any_othe
 
 def test_a_unit_is_reloaded_or_restarted_and_asked_whether_it_runs():
     module = files(unit="radiusd@main", unit_action="restart")
-    assert str(module.reload_with(None)) == "systemctl restart radiusd@main"  # type: ignore[arg-type]
-    assert str(module.running_with(None)) == "systemctl is-active --quiet radiusd@main"  # type: ignore[arg-type]
-    assert files().reload_with(None) is None  # type: ignore[arg-type]
-    (told,) = module.consequences(Change("chain", "", ("a",)), "")
+    assert str(module.reload_command(None)) == "systemctl restart radiusd@main"  # type: ignore[arg-type]
+    assert str(module.running(None)) == "systemctl is-active --quiet radiusd@main"  # type: ignore[arg-type]
+    assert files().reload_command(None) is None  # type: ignore[arg-type]
+    (told,) = module.consequences_of(Change("chain", "", ("a",)), "")
     assert (told.sentence, told.severity) == (
         "radiusd@main is restarted when the new chain is taken; its sessions drop.",
         "outage",
     )
-    assert not [*files(unit="nginx").consequences(Change("chain", "", ("a",)), "")]
+    assert not [*files(unit="nginx").consequences_of(Change("chain", "", ("a",)), "")]
 
 
 def test_the_settings_on_its_page_are_those_that_it_takes():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from agent.contract.context import DIRECTORY_MARK, ModulePart, ServiceContext
-from agent.rendering.render import filled_in, render_entry
+from agent.rendering.render import entry_of, filled_in
 from agent.rendering.templates import Templates, search_path
 from agent.system.layout import Layout
 from chainwright import Change, Endpoint, HostFacts, KeyType, StartTLS
@@ -132,7 +132,7 @@ def test_what_dovecot_includes_is_published_as_a_copy():
 def entry(service: Dovecot) -> dict[str, tuple]:
     context = service_context("dovecot", DIRECTORY_MARK)
     templates = Templates(search_path(Layout(Path("/")).templates, "dovecot", Dovecot), "dovecot")
-    rendering = render_entry(service, context, templates)
+    rendering = entry_of(service, service.render_entry(context), context, templates)
     where = f"{context.places.state}/3"
     return {file.path: (filled_in(rendering.texts[file.text], where, 3), file) for file in rendering.files}
 
@@ -248,22 +248,22 @@ def test_a_host_without_ipv6_is_not_asked_for_it():
 
 def test_daemons_under_systemd_are_tested_reloaded_and_started_as_debian_does():
     postfix, dovecot = SERVICES["postfix"], SERVICES["dovecot"]
-    check = dovecot.check_with(service_context("dovecot"))
+    check = dovecot.check_command(service_context("dovecot"))
     assert str(check) == "/usr/bin/doveconf -c /etc/dovecot/dovecot.conf -x base_dir"
-    assert dovecot.reload_with(service_context("dovecot")).argv[3:] == (
+    assert dovecot.reload_command(service_context("dovecot")).argv[3:] == (
         *("/usr/bin/doveconf", "/etc/dovecot/dovecot.conf", "/run/dovecot/master.pid"),
         *("systemctl", "reload", "dovecot"),
     )
-    assert str(dovecot.start_with(service_context("dovecot"))) == "systemctl start dovecot"
+    assert str(dovecot.start_command(service_context("dovecot"))) == "systemctl start dovecot"
     assert dovecot.running(service_context("dovecot")) == Path("/run/dovecot/master.pid")
     context, live = service_context("postfix"), "/var/lib/chainwright/modules/mail/live"
-    assert postfix.check_with(context).argv[3:] == (
+    assert postfix.check_command(context).argv[3:] == (
         "/usr/sbin",
         "/etc/postfix",
         f"smtpd_tls_chain_files = {live}/postfix/default.pem",
         f"tls_server_sni_maps = hash:{live}/postfix/sni",
     )
-    assert postfix.reload_with(context).argv[3:] == (
+    assert postfix.reload_command(context).argv[3:] == (
         *("/usr/sbin/postmap", "hash", f"{live}/postfix"),
         *(sys.executable, "-I", str(RELOAD), "/usr/sbin", "/etc/postfix", "/var/spool/postfix/pid/master.pid"),
         *("systemctl", "reload", "postfix"),
@@ -273,26 +273,26 @@ def test_daemons_under_systemd_are_tested_reloaded_and_started_as_debian_does():
 
 def test_private_daemons_are_tested_on_the_candidate_and_started_on_what_is_live():
     postfix, dovecot = PRIVATE["postfix"], PRIVATE["dovecot"]
-    check = dovecot.check_with(service_context("dovecot"))
+    check = dovecot.check_command(service_context("dovecot"))
     assert str(check) == "/usr/bin/doveconf -c /entry/dovecot.conf -x base_dir"
     live = "/var/lib/chainwright/services/dovecot/live"
-    assert str(dovecot.start_with(service_context("dovecot"))) == f"/usr/sbin/dovecot -c {live}/dovecot.conf"
-    assert dovecot.reload_with(service_context("dovecot")).argv[3:] == (
+    assert str(dovecot.start_command(service_context("dovecot"))) == f"/usr/sbin/dovecot -c {live}/dovecot.conf"
+    assert dovecot.reload_command(service_context("dovecot")).argv[3:] == (
         *("/usr/bin/doveconf", f"{live}/dovecot.conf", "/run/chainwright/dovecot/master.pid"),
     )
     context, module = service_context("postfix"), "/var/lib/chainwright/modules/mail"
-    assert postfix.check_with(context).argv[3:] == ("/usr/sbin", f"{module}/7/postfix")
-    assert postfix.start_with(context).argv[-4:] == ("/usr/sbin/postfix", "-c", f"{module}/live/postfix", "start")
-    assert postfix.start_with(context).argv[:2] == (sys.executable, "-I")
+    assert postfix.check_command(context).argv[3:] == ("/usr/sbin", f"{module}/7/postfix")
+    assert postfix.start_command(context).argv[-4:] == ("/usr/sbin/postfix", "-c", f"{module}/live/postfix", "start")
+    assert postfix.start_command(context).argv[:2] == (sys.executable, "-I")
     assert postfix.running(context) == Path("/var/spool/chainwright-postfix/pid/master.pid")
 
 
 def test_without_a_module_postfix_is_asked_whether_it_can_do_without_its_files():
     context = service_context("postfix", parts=False)
-    check = SERVICES["postfix"].check_with(context)
+    check = SERVICES["postfix"].check_command(context)
     assert check.argv[3:] == ("/usr/sbin", "/etc/postfix", "--without", "/var/lib/chainwright/modules/")
-    assert SERVICES["postfix"].reload_with(context) is None
-    assert PRIVATE["postfix"].check_with(context) is None
+    assert SERVICES["postfix"].reload_command(context) is None
+    assert PRIVATE["postfix"].check_command(context) is None
 
 
 # Sessions
@@ -321,13 +321,13 @@ ENDS = "dovecot runs with shutdown_clients = yes and ends every session when it 
     ],
 )
 def test_whom_a_reload_cuts_is_said_by_the_setting_that_dovecot_runs_with(printed, said):
-    assert [each.sentence for each in mail().consequences(CHANGE, printed)] == said
-    assert [*mail().consequences(Change(kind="root", subject=""), printed)] == [], "no chain changes"
+    assert [each.sentence for each in mail().consequences_of(CHANGE, printed)] == said
+    assert [*mail().consequences_of(Change(kind="root", subject=""), printed)] == [], "no chain changes"
 
 
 def test_of_many_users_some_are_named():
     printed = "live yes\nfile yes\n" + "".join(f"session 1 user{number:02}\n" for number in range(25))
-    (said,) = mail().consequences(CHANGE, printed)
+    (said,) = mail().consequences_of(CHANGE, printed)
     assert said.sentence.startswith("25 mail sessions drop (user00, ")
     assert "user19, 5 more); " in said.sentence
     assert said.severity == "outage"

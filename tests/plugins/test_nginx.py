@@ -231,7 +231,7 @@ def test_starting_leaves_a_socket_alone_that_somebody_answers(box, upstream):
     module = proxy(upstream, THREE[2])
     context = box.serve(module)
     entry = box.entry(context)
-    assert not box.runner.run(box.service.start_with(entry)).ok  # nginx runs: its own start fails
+    assert not box.runner.run(box.service.start_command(entry)).ok  # nginx runs: its own start fails
     assert '"generation"' in box.generation(context)
 
 
@@ -335,7 +335,7 @@ def test_the_administrators_own_main_file_includes_ours(upstream):
         entry = box.entry(context)
         switch(entry.places.state, entry.directory)
         assert not box.check(entry)
-        assert box.runner.run(service.start_with(entry)).ok
+        assert box.runner.run(service.start_command(entry)).ok
         box.wait_for_generation(context)
         assert presented(module, "-servername", "c.test", "-tls1_3") == box.leaf("c.test")
         assert b"unrecognized name" in s_client(module, "-servername", "other.example.com").stderr

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from agent.contract.context import DIRECTORY_MARK, ModulePart, ServiceContext
-from agent.rendering.render import filled_in, render_entry
+from agent.rendering.render import entry_of, filled_in
 from agent.rendering.templates import Templates, search_path
 from agent.system.layout import Layout
 from chainwright import Endpoint, HostFacts, KeyType
@@ -371,12 +371,12 @@ def entry_files(service: Nginx) -> dict[str, str]:
         places = layout.service("nginx")
         context = ServiceContext("nginx", Path(DIRECTORY_MARK), (part,), HOST, box.http01, places)
     templates = Templates(search_path(layout.templates, "nginx", Nginx), "nginx")
-    rendering = render_entry(service, context, templates)
+    rendering = entry_of(service, service.render_entry(context), context, templates)
     return {file.path: filled_in(rendering.texts[file.text], f"{places.state}/3", 3) for file in rendering.files}
 
 
 def test_the_administrators_file_is_published_as_a_copy():
-    files = {file.path: file for file in Nginx().render(service_context())}
+    files = {file.path: file for file in Nginx().render_entry(service_context())}
     published = files["include.conf"]
     assert (published.publish, published.how) == (Path("/etc/nginx/conf.d/chainwright.conf"), "copy")
 
@@ -390,10 +390,17 @@ def service_context(root: str = "/") -> ServiceContext:
 
 def test_nginx_under_systemd_is_tested_reloaded_and_started_as_debian_does():
     service, context = Nginx(), service_context()
-    assert service.check_with(context).argv == ("/usr/sbin/nginx", "-e", "stderr", "-t", "-c", "/etc/nginx/nginx.conf")
-    assert str(service.reload_with(context)) == "systemctl reload nginx"
+    assert service.check_command(context).argv == (
+        "/usr/sbin/nginx",
+        "-e",
+        "stderr",
+        "-t",
+        "-c",
+        "/etc/nginx/nginx.conf",
+    )
+    assert str(service.reload_command(context)) == "systemctl reload nginx"
     assert str(service.running(context)) == "systemctl is-active --quiet nginx"
-    assert service.start_with(context).argv[1:] == (
+    assert service.start_command(context).argv[1:] == (
         *("-P", "-m", "plugins.nginx.start_nginx", "/run/chainwright/reverse_proxy-*-generation.sock"),
         *("--", "systemctl", "start", "nginx"),
     )
@@ -402,9 +409,9 @@ def test_nginx_under_systemd_is_tested_reloaded_and_started_as_debian_does():
 def test_a_private_nginx_is_tested_on_the_candidate_and_started_on_what_is_live():
     service, context = Nginx(main="own", manager="commands"), service_context("/srv/box")
     state = "/srv/box/var/lib/chainwright/services/nginx"
-    assert service.check_with(context).argv[-1] == f"{state}/3/nginx.conf"
-    assert service.start_with(context).argv[-1] == f"{state}/live/nginx.conf"
-    assert str(service.reload_with(context)) == "SIGHUP to the process of /srv/box/run/chainwright/nginx.pid"
+    assert service.check_command(context).argv[-1] == f"{state}/3/nginx.conf"
+    assert service.start_command(context).argv[-1] == f"{state}/live/nginx.conf"
+    assert str(service.reload_command(context)) == "SIGHUP to the process of /srv/box/run/chainwright/nginx.pid"
     assert service.running(context) == Path("/srv/box/run/chainwright/nginx.pid")
 
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from agent.contract.context import Http01, ModulePart, ServiceContext
-from agent.rendering.render import filled_in, render_entry
+from agent.rendering.render import entry_of, filled_in
 from agent.rendering.templates import Templates, search_path
 from agent.system.layout import Layout
 from chainwright import Change, Command, Endpoint, HostFacts, KeyType, Signal
@@ -51,7 +51,7 @@ def rendered(service: SSTPService, module: SSTP) -> dict[str, str]:
         context = box.context(module, "sstp", services={"sstp": service})
         of_module = box.rendering(module, context)
         templates = Templates(search_path(ROOT / "none", "sstp", SSTPService), "sstp")
-        of_entry = render_entry(service, service_context(), templates)
+        of_entry = entry_of(service, service.render_entry(service_context()), service_context(), templates)
     files = {}
     for place, rendering in (("module", of_module), ("entry", of_entry)):
         for file in rendering.files:
@@ -144,17 +144,17 @@ def test_with_systemd_accel_ppp_is_reloaded_and_sstp_server_restarted():
         SSTPService(server="sstp-server"): "restart sstp-server",
     }.items():
         name = verb.split()[1]
-        assert said(service.reload_with(context)) == f"systemctl {verb}"
+        assert said(service.reload_command(context)) == f"systemctl {verb}"
         assert said(service.running(context)) == f"systemctl is-active --quiet {name}"
-        assert said(service.start_with(context)) == f"systemctl start {name}"
+        assert said(service.start_command(context)) == f"systemctl start {name}"
 
 
 def test_without_systemd_accel_ppp_gets_a_signal():
     context = service_context()
-    assert SSTPService(manager="commands").reload_with(context) == Signal(Path("/run/accel-pppd.pid"), "USR1")
+    assert SSTPService(manager="commands").reload_command(context) == Signal(Path("/run/accel-pppd.pid"), "USR1")
     own = SERVERS["own"]
-    assert own.reload_with(context) == Signal(Path("/run/chainwright/accel-pppd.pid"), "USR1")
-    assert own.start_with(context) == Command(
+    assert own.reload_command(context) == Signal(Path("/run/chainwright/accel-pppd.pid"), "USR1")
+    assert own.start_command(context) == Command(
         (
             "/usr/sbin/accel-pppd",
             "-d",
@@ -170,12 +170,12 @@ def test_the_check_reads_what_will_run():
     context = service_context()
     program = "python -I CHECKOUT/plugins/sstp/check_accel_ppp.py /usr/sbin/accel-pppd"
     line = "$include /etc/accel-ppp.d/chainwright.conf"
-    assert said(SERVERS["own"].check_with(context)) == f"{program} /entry/accel-ppp.conf /entry/included.conf"
+    assert said(SERVERS["own"].check_command(context)) == f"{program} /entry/accel-ppp.conf /entry/included.conf"
     live = "/var/lib/chainwright/services/sstp/live/included.conf"
-    assert said(SERVERS["include"].check_with(context)) == f"{program} /etc/accel-ppp.conf {live}"
-    assert said(SERVERS["include"].included_with(context)) == f"{program} /etc/accel-ppp.conf {live} {line}"
-    assert SERVERS["own"].included_with(context) is None
-    assert said(SERVERS["sstp-server"].check_with(context)) == (
+    assert said(SERVERS["include"].check_command(context)) == f"{program} /etc/accel-ppp.conf {live}"
+    assert said(SERVERS["include"].included_command(context)) == f"{program} /etc/accel-ppp.conf {live} {line}"
+    assert SERVERS["own"].included_command(context) is None
+    assert said(SERVERS["sstp-server"].check_command(context)) == (
         f"python -I CHECKOUT/plugins/sstp/run_sstpd.py check /usr/local/bin/sstpd {PART}/sstpd.conf "
         "/run/chainwright/sstpd.pid /var/log/chainwright/sstpd.log"
     )
@@ -186,7 +186,7 @@ def test_without_a_chain_sstp_server_is_left_alone():
 
     context = replace(service_context(), parts=())
     service = SERVERS["sstp-server"]
-    assert (service.check_with(context), service.reload_with(context), service.start_with(context)) == (
+    assert (service.check_command(context), service.reload_command(context), service.start_command(context)) == (
         None,
         None,
         None,
@@ -210,7 +210,7 @@ def test_sessions_are_asked_for_only_where_they_drop():
 
 
 def consequences(observed: str, *slots: str) -> list[tuple[str, str]]:
-    found = sstp().consequences(Change("root", "", slots), observed)
+    found = sstp().consequences_of(Change("root", "", slots), observed)
     return [(each.sentence, each.severity) for each in found]
 
 

@@ -96,7 +96,7 @@ def test_the_page_is_fetched_when_its_chain_is_looked_at():
 def test_nobody_but_the_workers_reads_the_page_and_they_do_not_read_the_key():
     module = portal(workers_group="nginx")
     assert (module.file_user, module.file_group) == ("", "nginx")
-    assert {file.mode for file in module.receive({})} == {0o600}
+    assert {file.mode for file in module.receive_chains({})} == {0o600}
 
 
 def test_it_answers_its_own_name_and_every_name_over_plain_http():

@@ -202,9 +202,9 @@ def test_the_process_is_seen_with_both_chains_and_takes_the_next_generation_by_i
     box.chains.clear()
     second = box.stage(module)
     entry = entry_of(second, box.layout)
-    assert box.runner.run(service.check_with(entry)).ok
+    assert box.runner.run(service.check_command(entry)).ok
     switch(second.places.state, second.directory)
-    action = service.reload_with(entry)
+    action = service.reload_command(entry)
     assert isinstance(action, Signal)
     assert box.runner.run(action).ok
     until(lambda: look(box, module, second) == [None] * 4)
@@ -229,7 +229,7 @@ def test_the_check_loads_the_candidate_as_the_process_will(box):
     module = WebUI(domain="gw.example.com")
     context = box.stage(module)
     (context.directory / "name/key.pem").write_bytes((context.directory / "address/key.pem").read_bytes())
-    result = box.runner.run(WebUIService().check_with(entry_of(context, box.layout)))
+    result = box.runner.run(WebUIService().check_command(entry_of(context, box.layout)))
     assert not result.ok
     assert "This private key does not belong to the first certificate" in result.summary
 
@@ -238,9 +238,9 @@ def test_under_systemd_the_unit_is_asked():
     places = Layout(Path("/")).service("webui")
     context = ServiceContext("webui", places.state / "1", (), HOST, None, places)
     service = WebUIService()
-    assert str(service.reload_with(context)) == "systemctl reload chainwright-web"
+    assert str(service.reload_command(context)) == "systemctl reload chainwright-web"
     assert str(service.running(context)) == "systemctl is-active --quiet chainwright-web"
-    assert str(service.start_with(context)) == "systemctl start chainwright-web"
+    assert str(service.start_command(context)) == "systemctl start chainwright-web"
     assert service.pid_path(places) == Path("/run/chainwright-web/webui.pid")
 
 
@@ -249,7 +249,7 @@ def test_without_systemd_the_process_is_found_where_it_writes_its_number_unless_
     context = ServiceContext("webui", places.state / "1", (), HOST, None, places)
     service = WebUIService(manager="commands")
     assert service.running(context) == places.rooted(PID_FILE)
-    assert service.start_with(context) is None, "there is nothing to serve"
+    assert service.start_command(context) is None, "there is nothing to serve"
 
 
 ANSWERS = {

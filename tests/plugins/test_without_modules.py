@@ -105,8 +105,8 @@ def test_every_hook_of_a_service_can_be_asked_with_one_module_and_with_none(layo
         layout.service(name),
     )
     assert list(service.contradictions({})) == []
-    list(service.render(context))
-    asked = (service.check_with, service.reload_with, service.start_with, service.running)
+    list(service.render_entry(context))
+    asked = (service.check_command, service.reload_command, service.start_command, service.running)
     named = [each for ask in asked if (each := ask(context)) is not None]
     assert parts or not [each for each in named if str(state) in str(each)]
 
@@ -117,4 +117,4 @@ def test_an_sstp_server_without_a_configuration_is_not_restarted(layout, table):
     service = load_settings(layout)[0].services["sstp"]
     places = layout.service("sstp")
     context = ServiceContext("sstp", places.state, (), HostFacts("gw", ()), Http01(layout.webroot), places)
-    assert service.reload_with(context) is service.start_with(context) is None
+    assert service.reload_command(context) is service.start_command(context) is None

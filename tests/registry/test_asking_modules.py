@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +9,7 @@ from pydantic import Field
 from agent.errors.plugin import DeclarationRefused, ModuleRaised
 from agent.pki.key import KeyType
 from agent.registry.hooks import Hooks
+from agent.registry.life_hooks import MODULE_HOOKS
 from agent.system.places import Places
 from chainwright import (
     ChainFacts,
@@ -52,16 +52,16 @@ class Tunnel(Module):
     files = (ChainFile(path="t.pem", parts=(Part.KEY,)), Template(path="t.conf"), Text(path="t.json", text="{}"))
     domain: str = "a.test"
 
-    def needs(self, host: HostFacts):
+    def declare_needs(self, host: HostFacts):
         return [self.need(self.domain), self.need(host.name, slot="name")]
 
-    def resolves(self, host: HostFacts):
+    def names_to_resolve(self, host: HostFacts):
         return [self.domain, "localhost", "192.0.2.1", "::1", self.domain]
 
-    def endpoints(self, context: Context):
+    def probes(self, context: Context):
         return [Endpoint(port=993)]
 
-    def consequences(self, change: Change, observed: str):
+    def consequences_of(self, change: Change, observed: str):
         return [Consequence(f"{observed} drops.")]
 
 
@@ -69,23 +69,33 @@ def asking(*plugins: object, **modules: Module) -> Hooks:
     return Hooks(modules, {f"plugin{number}": plugin for number, plugin in enumerate(plugins)})
 
 
-ASK: dict[str, Callable[[Hooks, str], Any]] = {
-    "declare_needs": lambda hooks, name: hooks.needs(name, HOST),
-    "names_to_resolve": lambda hooks, name: hooks.names_to_resolve(name, HOST),
-    "receive_chains": lambda hooks, name: hooks.receive(name, CONTEXT.chains),
-    "render_files": lambda hooks, name: hooks.render(name, CONTEXT),
-    "prepare_command": lambda hooks, name: hooks.prepare(name, CONTEXT),
-    "check_command": lambda hooks, name: hooks.check(name, CONTEXT),
-    "reload_command": lambda hooks, name: hooks.reload(name, CONTEXT),
-    "probes": lambda hooks, name: hooks.probes(name, CONTEXT),
-    "inspect_command": lambda hooks, name: hooks.inspect(name, CONTEXT),
-    "consequences_of": lambda hooks, name: hooks.consequences(name, CHANGE, "alice"),
+ASK: dict[str, tuple[object, ...]] = {
+    "declare_needs": (HOST,),
+    "names_to_resolve": (HOST,),
+    "receive_chains": (CONTEXT.chains,),
+    "render_files": (CONTEXT,),
+    "prepare_command": (CONTEXT,),
+    "check_command": (CONTEXT,),
+    "reload_command": (CONTEXT,),
+    "running": (CONTEXT,),
+    "start_command": (CONTEXT,),
+    "confirm_command": (CONTEXT,),
+    "probes": (CONTEXT,),
+    "observe_command": (CONTEXT,),
+    "mend_command": (CONTEXT, "tunnel north"),
+    "inspect_command": (CONTEXT,),
+    "consequences_of": (CHANGE, "alice"),
 }
 
 
+def ask(hooks: Hooks, hook: str, asked: Module) -> Any:
+    return getattr(hooks, hook)(asked, *ASK[hook])
+
+
 def test_each_hook_is_answered_by_attributes_and_plain_methods():
-    hooks = asking(tunnel=Tunnel())
-    assert {hook: ask(hooks, "tunnel") for hook, ask in ASK.items()} == {
+    module = Tunnel()
+    hooks = asking(tunnel=module)
+    assert {hook: ask(hooks, hook, module) for hook in ASK} == {
         "declare_needs": [Need(("a.test",), module="tunnel"), Need(("gw",), slot="name", module="tunnel")],
         "names_to_resolve": ["a.test"],
         "receive_chains": [Tunnel.files[0]],
@@ -93,17 +103,23 @@ def test_each_hook_is_answered_by_attributes_and_plain_methods():
         "prepare_command": [Command(("tunnel", "prepare"))],
         "check_command": Command(("tunnel", "-t", "/nowhere/tunnel.conf")),
         "reload_command": Command(("tunnel", "reload")),
+        "running": None,
+        "start_command": None,
+        "confirm_command": None,
         "probes": [Endpoint(port=993)],
+        "observe_command": None,
+        "mend_command": None,
         "inspect_command": Command(("tunnel", "sessions")),
         "consequences_of": [Consequence("alice drops.")],
     }
 
 
 def test_one_module_is_asked_at_a_time_though_another_has_the_same_settings():
-    hooks = asking(one=Tunnel(), two=Tunnel(), three=Tunnel(domain="c.test"))
-    assert [need.names for need in hooks.needs("three", HOST)] == [("c.test",), ("gw",)]
-    assert {need.module for need in hooks.needs("one", HOST)} == {"one"}
-    assert hooks.check("two", CONTEXT) == Command(("tunnel", "-t", "/nowhere/tunnel.conf"))
+    one, two, three = Tunnel(), Tunnel(), Tunnel(domain="c.test")
+    hooks = asking(one=one, two=two, three=three)
+    assert [need.names for need in hooks.declare_needs(three, HOST)] == [("c.test",), ("gw",)]
+    assert {need.module for need in hooks.declare_needs(one, HOST)} == {"one"}
+    assert hooks.check_command(two, CONTEXT) == Command(("tunnel", "-t", "/nowhere/tunnel.conf"))
 
 
 class Silent(Module):
@@ -111,22 +127,25 @@ class Silent(Module):
 
     name = "silent"
 
-    def needs(self, host: HostFacts):
+    def declare_needs(self, host: HostFacts):
         return ()
 
 
 def test_a_module_may_have_nothing_to_say():
-    hooks = asking(silent=Silent(), tunnel=Tunnel())
-    empty = {"check_command": None, "reload_command": None, "inspect_command": None}
-    assert {hook: ask(hooks, "silent") for hook, ask in ASK.items()} == {hook: empty.get(hook, []) for hook in ASK}
+    silent = Silent()
+    hooks = asking(silent=silent, tunnel=Tunnel())
+    assert {hook: ask(hooks, hook, silent) for hook in ASK} == {
+        hook: [] if MODULE_HOOKS[hook].several else None for hook in ASK
+    }
 
 
 def test_a_signal_is_an_answer_to_reload():
     class Daemon(Silent):
-        def reload_with(self, context: Context):
+        def reload_command(self, context: Context):
             return Signal(Path("/run/daemon.pid"))
 
-    assert asking(daemon=Daemon()).reload("daemon", CONTEXT) == Signal(Path("/run/daemon.pid"))
+    daemon = Daemon()
+    assert asking(daemon=daemon).reload_command(daemon, CONTEXT) == Signal(Path("/run/daemon.pid"))
 
 
 # Whatever a module does, its name and the hook are told
@@ -140,16 +159,17 @@ class Crashing(Module):
     def _fail(self, *_: object) -> Any:
         raise LookupError("no such session")
 
-    needs = resolves = receive = render = prepare_with = check_with = reload_with = inspect_with = endpoints = (
-        consequences
-    ) = _fail
+    declare_needs = names_to_resolve = receive_chains = render_files = prepare_command = check_command = _fail
+    reload_command = running = start_command = confirm_command = probes = observe_command = mend_command = _fail
+    inspect_command = consequences_of = _fail
 
 
 @pytest.mark.parametrize("hook", ASK)
 def test_a_module_that_raises_is_named_and_the_next_one_goes_on(hook: str):
-    hooks = asking(crashing=Crashing(), tunnel=Tunnel())
+    crashing, tunnel = Crashing(), Tunnel()
+    hooks = asking(crashing=crashing, tunnel=tunnel)
     with pytest.raises(ModuleRaised) as raised:
-        ASK[hook](hooks, "crashing")
+        ask(hooks, hook, crashing)
     assert str(raised.value) == (
         f"crashing: The plugin failed in {hook}: LookupError: no such session.\n"
         "Its last generation stays in place, the others go on. "
@@ -159,25 +179,25 @@ def test_a_module_that_raises_is_named_and_the_next_one_goes_on(hook: str):
         f'File "{__file__}", line {Crashing._fail.__code__.co_firstlineno + 1}, in _fail: '
         'raise LookupError("no such session")'
     )
-    assert ASK[hook](hooks, "tunnel")
+    ask(hooks, hook, tunnel)
 
 
 def test_a_module_can_not_end_the_agent():
     class Ending(Silent):
-        def needs(self, host: HostFacts):
+        def declare_needs(self, host: HostFacts):
             raise SystemExit(0)
 
     with pytest.raises(ModuleRaised, match=r"it wanted to end the process \(SystemExit\)"):
-        asking(ending=Ending()).needs("ending", HOST)
+        ask(asking(ending=(ending := Ending())), "declare_needs", ending)
 
 
 def test_a_need_that_is_none_is_the_modules_own_mistake():
     class Mixed(Silent):
-        def needs(self, host: HostFacts):
+        def declare_needs(self, host: HostFacts):
             return [self.need("www.example.com", "gw")]
 
     with pytest.raises(ModuleRaised, match="mixes the public name www\\.example\\.com with gw"):
-        asking(mixed=Mixed()).needs("mixed", HOST)
+        ask(asking(mixed=(mixed := Mixed())), "declare_needs", mixed)
 
 
 WRONG = {
@@ -188,6 +208,11 @@ WRONG = {
     "prepare_command": "it holds an object of type str, only Command may stand there",
     "check_command": "it is an object of type list, not Command or None",
     "reload_command": "it is an object of type list, not Command or Signal or None",
+    "running": "it is an object of type list, not Command or Path or None",
+    "start_command": "it is an object of type list, not Command or None",
+    "confirm_command": "it is an object of type list, not Command or None",
+    "observe_command": "it is an object of type list, not Command or None",
+    "mend_command": "it is an object of type list, not Command or None",
     "probes": "it holds an object of type str, only Endpoint may stand there",
     "inspect_command": "it is an object of type list, not Command or None",
     "consequences_of": "it holds an object of type str, only Consequence may stand there",
@@ -202,9 +227,9 @@ class Rubbish(Module):
     def _words(self, *_: object) -> Any:
         return ["secret words"]
 
-    needs = resolves = receive = render = prepare_with = check_with = reload_with = inspect_with = endpoints = (
-        consequences
-    ) = _words
+    declare_needs = names_to_resolve = receive_chains = render_files = prepare_command = check_command = _words
+    reload_command = running = start_command = confirm_command = probes = observe_command = mend_command = _words
+    inspect_command = consequences_of = _words
 
 
 WORDS_LINE = Rubbish._words.__code__.co_firstlineno
@@ -213,7 +238,7 @@ WORDS_LINE = Rubbish._words.__code__.co_firstlineno
 @pytest.mark.parametrize("hook", ASK)
 def test_an_answer_of_the_wrong_type_is_refused_without_showing_it(hook: str):
     with pytest.raises(DeclarationRefused) as raised:
-        ASK[hook](asking(rubbish=Rubbish()), "rubbish")
+        ask(asking(rubbish=(rubbish := Rubbish())), hook, rubbish)
     assert str(raised.value) == (
         f"rubbish ({__file__}:{WORDS_LINE}): The plugin's answer to {hook} can't be used: {WRONG[hook]}.\n"
         "Its last generation stays in place, the others go on. Update the plugin; chainwright plugins names its distribution."
@@ -222,11 +247,11 @@ def test_an_answer_of_the_wrong_type_is_refused_without_showing_it(hook: str):
 
 def test_a_slot_is_asked_for_once():
     class Twice(Silent):
-        def needs(self, host: HostFacts):
+        def declare_needs(self, host: HostFacts):
             return [self.need("a.test"), self.need("b.test")]
 
     with pytest.raises(DeclarationRefused, match='it has the slot "default" twice'):
-        asking(twice=Twice()).needs("twice", HOST)
+        ask(asking(twice=(twice := Twice())), "declare_needs", twice)
 
 
 # Policies
@@ -236,13 +261,13 @@ class Policy:
     """Wraps the hooks of every module, as a plugin without a module of its own does."""
 
     def __init__(self) -> None:
-        self.hosts: list[str] = []
+        self.told: list[str] = []
 
     @hookimpl(wrapper=True)
-    def declare_needs(self, host: HostFacts):
-        self.hosts.append(host.name)
+    def declare_needs(self, asked: Module, host: HostFacts):
+        self.told.append(f"{asked.instance} on {host.name}")
         found = yield
-        return [[Need(need.names, slot=need.slot, sources=("local",)) for need in each] for each in found]
+        return [Need(need.names, slot=need.slot, sources=("local",)) for need in found]
 
     @hookimpl(wrapper=True)
     def check_command(self):
@@ -257,14 +282,15 @@ class Policy:
 
 def test_a_policy_wraps_what_each_module_says():
     policy = Policy()
-    hooks = asking(policy, one=Tunnel(), two=Tunnel(domain="b.test"))
-    assert [(need.module, need.names, need.sources) for need in hooks.needs("two", HOST)] == [
+    one, two = Tunnel(), Tunnel(domain="b.test")
+    hooks = asking(policy, one=one, two=two)
+    assert [(need.module, need.names, need.sources) for need in hooks.declare_needs(two, HOST)] == [
         ("two", ("b.test",), ("local",)),
         ("two", ("gw",), ("local",)),
     ]
-    assert policy.hosts == ["gw"]
-    assert hooks.check("one", CONTEXT) == Command(("nice", "tunnel", "-t", "/nowhere/tunnel.conf"))
-    assert [endpoint.port for endpoint in hooks.probes("one", CONTEXT)] == [1, 2]
+    assert policy.told == ["two on gw"]
+    assert hooks.check_command(one, CONTEXT) == Command(("nice", "tunnel", "-t", "/nowhere/tunnel.conf"))
+    assert [endpoint.port for endpoint in hooks.probes(one, CONTEXT)] == [1, 2]
 
 
 def test_a_policy_may_repair_what_a_module_raises():
@@ -276,7 +302,8 @@ def test_a_policy_may_repair_what_a_module_raises():
             except LookupError:
                 return []
 
-    assert asking(Mild(), crashing=Crashing()).needs("crashing", HOST) == []
+    crashing = Crashing()
+    assert asking(Mild(), crashing=crashing).declare_needs(crashing, HOST) == []
 
 
 # Observers

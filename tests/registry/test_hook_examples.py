@@ -2,7 +2,6 @@
 
 import inspect
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent, indent
@@ -18,13 +17,14 @@ from agent import hookspecs
 from agent.pki.key import KeyType
 from agent.registry.contract_checks import (
     CONTRIBUTIONS,
-    METHODS,
     Owner,
+    check_declared_hooks,
     check_hooks,
-    check_module_hooks,
     hook_arguments,
 )
 from agent.registry.hooks import Hooks
+from agent.registry.life_hooks import LIFE as ANSWERS
+from agent.registry.life_hooks import MODULE_HOOKS, SERVICE_HOOKS
 from agent.system.places import Places
 from chainwright import (
     ChainFacts,
@@ -40,14 +40,17 @@ from chainwright import (
     HostFacts,
     Http01,
     Module,
+    ModulePart,
     Need,
     Notifier,
     Part,
     PluginSettings,
     Service,
+    ServiceContext,
     Signal,
     Source,
     Template,
+    Text,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -80,14 +83,13 @@ def plugin(hook: str, **more: object) -> ModuleType:
     return made
 
 
-def module(hook: str) -> Module:
-    """Run an example of a module's hook within a class."""
+def declaration(hook: str, base: type[Module | Service]) -> Any:
+    """Run an example of a module's or service's hook within a class."""
     source = f"class Stunnel(Base):\n{indent(example(hook), '    ')}"
-    space = namespace(Base=Tunnel, Mapping=dict)
+    space = namespace(Base=base, Mapping=dict, Path=Path)
     exec(source, space)
-    check_module_hooks(Owner("example", "docs"), space["Stunnel"])
-    made: Module = space["Stunnel"]()
-    return made
+    check_declared_hooks(Owner("example", "docs"), space["Stunnel"])
+    return space["Stunnel"]()
 
 
 class Tunnel(Module):
@@ -110,61 +112,61 @@ class Tunneld(Service):
     name = "tunneld"
 
 
-def ask(hook: str, method: Callable[[Hooks], Any]) -> Any:
-    return method(Hooks({"tunnel": module(hook)}, {}))
+ENTRY = ServiceContext(
+    "tunneld", STATE / "1", (ModulePart("tunnel", "tunnel", STATE / "1"),), HOST, Http01(STATE), CONTEXT.places
+)
 
 
-LIFE: dict[str, tuple[Callable[[Hooks], Any], Any]] = {
-    "declare_needs": (
-        lambda hooks: hooks.needs("tunnel", HOST),
-        [Need(("a.test",), slot="tunnel", module="tunnel")],
-    ),
-    "names_to_resolve": (lambda hooks: hooks.names_to_resolve("tunnel", HOST), ["a.test"]),
-    "receive_chains": (
-        lambda hooks: hooks.receive("tunnel", CONTEXT.chains),
-        [ChainFile(path="tunnel.pem", slot="tunnel", parts=(Part.KEY, Part.FULLCHAIN))],
-    ),
-    "render_files": (
-        lambda hooks: hooks.render("tunnel", CONTEXT),
-        [Template(path="tunnel.conf", values={"port": 993})],
-    ),
-    "prepare_command": (
-        lambda hooks: hooks.prepare("tunnel", CONTEXT),
-        [Command(("cp", f"{STATE}/1/tunnel.conf", f"{STATE}/1/tunnel.bak"))],
-    ),
-    "check_command": (
-        lambda hooks: hooks.check("tunnel", CONTEXT),
-        Command(("grep", "-q", "accept", f"{STATE}/1/tunnel.conf")),
-    ),
-    "confirm_command": (
-        lambda hooks: hooks.confirm("tunnel", CONTEXT),
-        Command(("grep", "-q", "/1/", "/run/cw/tunnel.loaded")),
-    ),
-    "reload_command": (lambda hooks: hooks.reload("tunnel", CONTEXT), Signal(Path("/run/cw/tunnel.pid"))),
-    "probes": (
-        lambda hooks: hooks.probes("tunnel", CONTEXT),
-        [Endpoint(port=993, server_name="a.test", slot="tunnel")],
-    ),
-    "observe_command": (
-        lambda hooks: hooks.observe("tunnel", CONTEXT),
-        Command(("cat", "/run/cw/tunnel.states")),
-    ),
-    "mend_command": (
-        lambda hooks: hooks.mend("tunnel", CONTEXT, "tunnel north"),
-        Command(("tunnelctl", "dial", "north")),
-    ),
-    "inspect_command": (lambda hooks: hooks.inspect("tunnel", CONTEXT), Command(("printf", "session alice"))),
-    "consequences_of": (
-        lambda hooks: hooks.consequences("tunnel", Change("root", "ab"), "session alice\nidle bob"),
-        [Consequence("The session of alice drops.", "outage")],
-    ),
+ARGUMENTS: dict[str, tuple[object, ...]] = {
+    "declare_needs": (HOST,),
+    "names_to_resolve": (HOST,),
+    "receive_chains": (CONTEXT.chains,),
+    "mend_command": (CONTEXT, "tunnel north"),
+    "consequences_of": (Change("root", "ab"), "session alice\nidle bob"),
+    "why_unseen": (Places(Path("/"), STATE, Path("/run/none"), STATE),),
+    "warnings_in": ("checked\nwarning: no site\n",),
+    "cure_for": ("address in use",),
+    "awaits_network": ("host not found", False),
+}
+"""What else but the context is given."""
+ANSWERED: dict[str, object] = {
+    "declare_needs": [Need(("a.test",), slot="tunnel", module="tunnel")],
+    "names_to_resolve": ["a.test"],
+    "receive_chains": [ChainFile(path="tunnel.pem", slot="tunnel", parts=(Part.KEY, Part.FULLCHAIN))],
+    "render_files": [Template(path="tunnel.conf", values={"port": 993})],
+    "prepare_command": [Command(("cp", f"{STATE}/1/tunnel.conf", f"{STATE}/1/tunnel.bak"))],
+    "check_command": Command(("grep", "-q", "accept", f"{STATE}/1/tunnel.conf")),
+    "reload_command": Signal(Path("/run/cw/tunnel.pid")),
+    "running": Path("/run/cw/tunnel.pid"),
+    "start_command": Command(("tunneld", f"{STATE}/live/tunnel.conf")),
+    "confirm_command": Command(("grep", "-q", "/1/", "/run/cw/tunnel.loaded")),
+    "probes": [Endpoint(port=993, server_name="a.test", slot="tunnel")],
+    "observe_command": Command(("cat", "/run/cw/tunnel.states")),
+    "mend_command": Command(("tunnelctl", "dial", "north")),
+    "inspect_command": Command(("printf", "session alice")),
+    "consequences_of": [Consequence("The session of alice drops.", "outage")],
+    "render_entry": [Text(path="tunneld.conf", text=f"include {STATE}/1/site.conf\n")],
+    "included_command": Command(("grep", "-q", "include /etc/tunneld/chainwright.conf", "/etc/tunneld/tunneld.conf")),
+    "diagnose_command": Command(("tunnel-lint", f"{STATE}/1/tunneld.conf")),
+    "why_unseen": "/run/none is missing; make it",
+    "warnings_in": ["warning: no site"],
+    "cure_for": "Give the address to one of the two services",
+    "awaits_network": True,
 }
 
 
-@pytest.mark.parametrize("hook", LIFE)
+@pytest.mark.parametrize("hook", MODULE_HOOKS)
 def test_the_example_of_a_modules_hook_answers(hook: str):
-    method, answer = LIFE[hook]
-    assert ask(hook, method) == answer
+    module = declaration(hook, Tunnel)
+    hooks = Hooks({"tunnel": module}, {})
+    assert getattr(hooks, hook)(module, *ARGUMENTS.get(hook, (CONTEXT,))) == ANSWERED[hook]
+
+
+@pytest.mark.parametrize("hook", [hook for hook in SERVICE_HOOKS if hook not in MODULE_HOOKS])
+def test_the_example_of_a_services_hook_answers(hook: str):
+    service = declaration(hook, Tunneld)
+    hooks = Hooks({}, {}, {"tunneld": service})
+    assert getattr(hooks, hook)(service, *ARGUMENTS.get(hook, (ENTRY,))) == ANSWERED[hook]
 
 
 class Vault(Source):
@@ -217,8 +219,8 @@ def test_the_example_of_an_observer_is_told():
 
 
 def test_every_hook_has_an_example_that_is_run_here():
-    assert set(hook_arguments()) == {*LIFE, *CLASSES, "register_commands", "on_event"}
-    assert set(LIFE) == set(METHODS)
+    assert set(hook_arguments()) == {*ANSWERS, *CLASSES, "register_commands", "on_event"}
+    assert set(ANSWERED) == set(ANSWERS)
     assert set(CLASSES) == set(CONTRIBUTIONS)
 
 
@@ -226,10 +228,11 @@ def test_every_hook_has_an_example_that_is_run_here():
 def test_every_hook_says_what_happens_when_it_raises(hook: str):
     text = inspect.getdoc(getattr(hookspecs, hook)) or ""
     assert "When it raises" in text
-    assert text.count("@hookimpl") == 1
+    assert text.count("@hookimpl") == (0 if hook in ANSWERS else 1)
 
 
-@pytest.mark.parametrize("hook", METHODS)
-def test_every_hook_of_a_modules_life_has_a_plain_method_to_override(hook: str):
-    assert callable(getattr(Module, METHODS[hook]))
-    assert getattr(Module, hook).chainwright_impl
+@pytest.mark.parametrize("hook", ANSWERS)
+def test_every_hook_of_a_life_has_a_plain_method_to_override(hook: str):
+    owners = [kind for kind, hooks in ((Module, MODULE_HOOKS), (Service, SERVICE_HOOKS)) if hook in hooks]
+    assert owners
+    assert all(callable(getattr(owner, hook)) for owner in owners)

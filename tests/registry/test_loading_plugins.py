@@ -173,7 +173,7 @@ SERVICE = """
     class Tunneld(Service):
         name = "tunneld"
 
-        def reload_with(self, context):
+        def reload_command(self, context):
             return Command(("true",))
 
     @hookimpl
@@ -231,8 +231,8 @@ BROKEN = {
         'The hook register_modules has no argument "agent": it has none.',
     ),
     "unknown argument of a module": (
-        in_stunnel("@hookimpl\n        def probes(self, contexts): return []"),
-        'The hook probes has no argument "contexts": it has context.',
+        in_stunnel("def observe_command(self, contexts): return None"),
+        'The hook observe_command has no argument "contexts": it has asked, context.',
     ),
     "a module's hook outside of a module": (
         STUNNEL + "\n    @hookimpl\n    def declare_needs(host):\n        return []\n",
@@ -241,10 +241,6 @@ BROKEN = {
     "a plugin's hook inside of a module": (
         in_stunnel("@hookimpl\n        def register_sources(self): return []"),
         "The hook register_sources is never asked of a module.",
-    ),
-    "an override without the decorator": (
-        in_stunnel("def reload_command(self, context): return None"),
-        "Stunnel.reload_command overrides a hook without @hookimpl, so it would never be asked.",
     ),
     "a wrapper that is no generator": (
         STUNNEL + "\n    @hookimpl(wrapper=True)\n    def probes(context):\n        return []\n",
@@ -269,8 +265,8 @@ BROKEN = {
             return [Empty]
         """,
         (
-            'The module Empty is incomplete: it has no name; it has neither a docstring nor a title; it has no "needs"; '
-            'it has no "endpoints", and neither "unprobed" nor "confirm" says what shows its chains; '
+            'The module Empty is incomplete: it has no name; it has neither a docstring nor a title; it has no "declare_needs"; '
+            'it has no "probes", and neither "unprobed" nor "confirm" says what shows its chains; '
             'its setting "enabled" belongs to the core; '
             '"services" must be a tuple of texts, for example ("nginx",); '
             '"check" must be a tuple of texts, for example ("nginx",); '
@@ -279,7 +275,7 @@ BROKEN = {
     ),
     "no reload": (
         in_stunnel("", instead_of='reload = ("true",)'),
-        'The module Stunnel is incomplete: it has none of "reload", "reload_with" and "services".',
+        'The module Stunnel is incomplete: it has none of "reload", "reload_command" and "services".',
     ),
     "a bad name": (
         in_stunnel('name = "../etc"', instead_of='name = "stunnel"'),
@@ -301,8 +297,8 @@ BROKEN = {
         'The module "stunnel" uses the service "ngnix", which no loaded plugin registers; registered: none.',
     ),
     "a service without a reload": (
-        SERVICE.replace("def reload_with", "def reload"),
-        'The service Tunneld is incomplete: it has no "reload_with".',
+        SERVICE.replace("def reload_command", "def reload"),
+        'The service Tunneld is incomplete: it has no "reload_command".',
     ),
     "a source without its methods": (
         """
@@ -499,7 +495,7 @@ OBSERVER = """
     @hookimpl(wrapper=True)
     def declare_needs(host):
         found = yield
-        return [*found, []]
+        return [*found]
 """
 
 
@@ -509,8 +505,9 @@ def test_only_enabled_plugins_observe(appliance: ToyAppliance):
     on, off = appliance.registry("stunnel", "watcher"), appliance.registry("stunnel", also=["watcher"])
     assert set(on.enabled_plugins) == {"stunnel", "watcher"}
     assert set(off.enabled_plugins) == {"stunnel"}
-    hooks = Hooks({"stunnel": on.modules["stunnel"]()}, on.enabled_plugins)
-    assert [need.names for need in hooks.needs("stunnel", HOST)] == [("tunnel.example.test",)]
+    stunnel = on.modules["stunnel"]()
+    hooks = Hooks({"stunnel": stunnel}, on.enabled_plugins)
+    assert [need.names for need in hooks.declare_needs(stunnel, HOST)] == [("tunnel.example.test",)]
 
 
 COMMANDS = """

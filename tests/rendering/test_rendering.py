@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from agent.errors.deploy import TemplateRefused
 from agent.errors.plugin import DeclarationRefused
 from agent.model.need import HostFacts
 from agent.pki.encoding import Part
-from agent.rendering.render import Ownership, Rendering, filled_in, render_entry, render_module
+from agent.rendering.render import Ownership, Rendering, entry_of, filled_in, render_module
 from agent.rendering.template_places import built_in_directory
 from agent.rendering.templates import Templates, digest_of, search_path
 from agent.system.layout import Layout
@@ -30,19 +30,10 @@ KEY = ChainFile(path="{slot}.pem", parts=(Part.KEY, Part.FULLCHAIN))
 
 @dataclass
 class Declared:
-    """A module that answers with these files."""
+    """Settings of a module."""
 
-    files: Sequence[File] = ()
     port: int = 443
     names: Sequence[str] = ("a.example.test", "b.example.test")
-    asked: list[Context] = field(default_factory=list)
-
-    def receive(self, module, chains):
-        return [file for file in self.files if isinstance(file, ChainFile)]
-
-    def render(self, module, context):
-        self.asked.append(context)
-        return [file for file in self.files if not isinstance(file, ChainFile)]
 
 
 @dataclass
@@ -84,8 +75,10 @@ class Shop:
             http01=Http01(layout.webroot),
             places=layout.module("mail"),
         )
-        declared = Declared(files)
-        return render_module("mail", declared, declared, context, self.templates, more.get("owner", Ownership()))
+        chain_files = [file for file in files if isinstance(file, ChainFile)]
+        others = [file for file in files if not isinstance(file, ChainFile)]
+        owner = more.get("owner", Ownership())
+        return render_module(Declared(), chain_files, others, context, self.templates, owner)
 
 
 @pytest.fixture
@@ -221,7 +214,7 @@ def test_the_entry_of_a_service_is_rendered_with_its_parts(shop: Shop):
         name = "nginx"
         group = "www-data"
 
-        def render(self, context):
+        def render_entry(self, context):
             return [Template(path="nginx.conf")]
 
     shop.write("nginx.conf.j2", "{% for part in parts %}include {{ part.directory }}\n{% endfor %}in {{ dir }}")
@@ -234,7 +227,7 @@ def test_the_entry_of_a_service_is_rendered_with_its_parts(shop: Shop):
         Http01(layout.webroot),
         layout.service("nginx"),
     )
-    made = render_entry(Nginx(), context, shop.templates)
+    made = entry_of(Nginx(), Nginx().render_entry(context), context, shop.templates)
     assert list(made.texts.values()) == [f"include /srv/web/1\nin {DIRECTORY_MARK}"]
     assert (made.files[0].group, made.chains) == ("www-data", {})
 

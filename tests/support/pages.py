@@ -44,7 +44,8 @@ from agent.model.resolved import ResolvedName
 from agent.model.restart import Restart
 from agent.model.root import RootRecord
 from agent.model.tlsa import CertificateBytes, TlsaLook, TlsaRecord
-from agent.registry.contract_checks import METHODS, hook_arguments
+from agent.registry.contract_checks import hook_arguments
+from agent.registry.life_hooks import MODULE_HOOKS, SERVICE_HOOKS
 from agent.store.connection import DamagedRow
 from agent.store.copies import Copy
 from agent.store.recovery import Recovery
@@ -94,7 +95,8 @@ def signature(hook: str) -> str:
 
 def hook_section(hook: str) -> str:
     text = inspect.getdoc(getattr(hookspecs, hook)) or ""
-    method = f"\nOf a `Module`: override the plain method `{METHODS[hook]}`.\n" if hook in METHODS else ""
+    kinds = [each for each, hooks in (("Module", MODULE_HOOKS), ("Service", SERVICE_HOOKS)) if hook in hooks]
+    method = f"\nA plain method of: {', '.join(f'`{each}`' for each in kinds)}.\n" if kinds else ""
     prose, fence, code = text.partition("\n```python")
     return f"## `{hook}`\n\n```python\n{signature(hook)}\n```\n\n{prose.rstrip()}\n{method}{fence}{code.rstrip()}\n\n"
 

@@ -91,6 +91,14 @@ def test_a_complaint_counts_as_a_failure_where_exit_codes_lie():
         ("reading\n  Error: no such file  \nsee the manual\n", "Error: no such file"),
         ("one\ntwo\n\n", "two"),
         ("", "exit code 1"),
+        (
+            "[ALERT]    (7) : parsing [x:29] : unknown keyword 'serve'\n[ALERT]    (7) : Error(s) found in x\n",
+            "[ALERT] parsing [x:29] : unknown keyword 'serve'",
+        ),
+        (
+            "2026-11-30 16:29:18.134 GMT [836] LOG:  unrecognized parameter\n2026-11-30 16:29:18.135 GMT [836] FATAL:  errors\n",
+            "LOG:  unrecognized parameter",
+        ),
     ],
 )
 def test_the_line_that_says_most_is_shown(output: str, summary: str):

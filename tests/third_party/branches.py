@@ -39,20 +39,20 @@ class Branches(Module):
     up: PathText
     """A file with one branch a line: those whose tunnels are up."""
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         return [self.need(self.domain, slot="office", sources=("local",))]
 
-    def render(self, context: Context) -> Iterable[Text]:
+    def render_files(self, context: Context) -> Iterable[Text]:
         for issuer in context.issuers:
             if issuer.present:
                 yield Text(path="root.pem", text=issuer.certificates)
                 yield Text(path="root.crl", text=issuer.crl)
         yield Text(path="believed.pem", text="".join(each.certificates for each in context.issuers if each.believed))
 
-    def inspect_with(self, context: Context) -> Command:
+    def inspect_command(self, context: Context) -> Command:
         return Command(("cat", str(self.up)))
 
-    def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
+    def consequences_of(self, change: Change, observed: str) -> Iterable[Consequence]:
         for branch in observed.split():
             if change.kind == "root" and not change.bridged:
                 yield Consequence(f"The tunnel to {branch} stops until it has the new root.", "outage")

@@ -215,7 +215,7 @@ class Files(Module):
     names: tuple[Name, ...] = ()
     alone: tuple[Name, ...] = ()
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         failing = [name for name in self.names if name in host.failing]
         together = [name for name in self.names if name not in failing]
         if together:
@@ -223,7 +223,7 @@ class Files(Module):
         for name in (*failing, *self.alone):
             yield self.need(name, slot=name)
 
-    def render(self, context: Context) -> Iterable[Text]:
+    def render_files(self, context: Context) -> Iterable[Text]:
         yield Text(path="thumbprint", text=f"{context.http01.thumbprint}\n")
 
 

@@ -15,7 +15,7 @@ class Mx(Module):
     domain: Name
     policies: tuple[Name, ...] = ()
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         return [self.need(self.domain, tlsa=(f"_25._tcp.{self.domain}",), mta_sts=self.policies)]
 
 

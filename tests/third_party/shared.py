@@ -29,13 +29,13 @@ class Toyd(Service):
     name = "toyd"
     port: Port
 
-    def render(self, context: ServiceContext) -> Iterable[Template]:
+    def render_entry(self, context: ServiceContext) -> Iterable[Template]:
         return [Template(path="entry.conf")]
 
-    def check_with(self, context: ServiceContext) -> Command:
+    def check_command(self, context: ServiceContext) -> Command:
         return Command(("toyd", "--check", f"{context.directory}/entry.conf"))
 
-    def reload_with(self, context: ServiceContext) -> Action:
+    def reload_command(self, context: ServiceContext) -> Action:
         return Signal(context.places.run / "toyd.pid")
 
 
@@ -52,10 +52,10 @@ class Front(Module):
     odd: tuple[Word, ...] = ()
     port: Port
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         return [self.need(site, slot=site) for site in self.sites]
 
-    def endpoints(self, context: Context) -> Iterable[Endpoint]:
+    def probes(self, context: Context) -> Iterable[Endpoint]:
         return [Endpoint(port=self.port, server_name=slot, slot=slot) for slot in context.chains]
 
 

@@ -14,13 +14,13 @@ class Telling(Module):
     unprobed = "it has no certificate"
     settles: bool = True
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         return ()
 
-    def observe_with(self, context: Context) -> Command:
+    def observe_command(self, context: Context) -> Command:
         return Command(("cat", str(context.places.run / "telling.states")))
 
-    def mend_with(self, context: Context, subject: str) -> Command | None:
+    def mend_command(self, context: Context, subject: str) -> Command | None:
         return Command(("telling-dial", str(context.places.run / "telling.states"), subject)) if self.settles else None
 
 

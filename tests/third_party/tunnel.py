@@ -17,13 +17,13 @@ class Tunnel(Module):
     port: int = 993
     domain: Name
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         return [self.need(self.domain)]
 
-    def reload_with(self, context: Context) -> Signal:
+    def reload_command(self, context: Context) -> Signal:
         return Signal(context.places.run / "toyd.pid")
 
-    def endpoints(self, context: Context) -> Iterable[Endpoint]:
+    def probes(self, context: Context) -> Iterable[Endpoint]:
         return [Endpoint(port=self.port, server_name=self.domain)]
 
 

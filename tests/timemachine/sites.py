@@ -23,7 +23,7 @@ class Sites(Module):
     broken: str = ""
     """The method that raises."""
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         self.may_raise("needs")
         for name in self.names:
             yield self.need(name, slot=name.split(".")[0])
@@ -32,20 +32,20 @@ class Sites(Module):
         for name in self.alone:
             yield self.need(name, slot=name.split(".")[0], sources=("local",))
 
-    def render(self, context: Context) -> Iterable[Text]:
+    def render_files(self, context: Context) -> Iterable[Text]:
         self.may_raise("render")
         table = [
             f"{name} {name.split('.')[0]}.pem\n" for name in self.all_names if name.split(".")[0] in context.chains
         ]
         yield Text(path="sites", text="".join(table))
 
-    def check_with(self, context: Context):  # type: ignore[no-untyped-def]
+    def check_command(self, context: Context):  # type: ignore[no-untyped-def]
         return _command("check", self.instance)
 
-    def reload_with(self, context: Context):  # type: ignore[no-untyped-def]
+    def reload_command(self, context: Context):  # type: ignore[no-untyped-def]
         return _command("reload", self.instance)
 
-    def endpoints(self, context: Context) -> Iterable[Endpoint]:
+    def probes(self, context: Context) -> Iterable[Endpoint]:
         self.may_raise("endpoints")
         for name in self.all_names:
             yield Endpoint(port=self.port, server_name=name, slot=name.split(".")[0])

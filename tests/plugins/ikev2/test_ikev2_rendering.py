@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from agent.contract.context import ModulePart, ServiceContext
-from agent.rendering.render import filled_in, render_entry
+from agent.rendering.render import entry_of, filled_in
 from agent.rendering.templates import Templates, search_path
 from agent.system.layout import Layout
 from chainwright import Change, HostFacts, Issuer, KeyType, RootPhase
@@ -62,7 +62,7 @@ def entry(**service) -> dict[str, str]:
         "strongswan", places.state / "3", (ModulePart("ikev2", "ikev2", directory),), HOST, None, places
     )
     templates = Templates(search_path(Layout(Path("/nowhere")).templates, "strongswan", StrongSwan), "strongswan")
-    rendering = render_entry(declaration, context, templates)
+    rendering = entry_of(declaration, declaration.render_entry(context), context, templates)
     return {
         file.path: rendering.texts[file.text].replace(sys.executable, "PYTHON") for file in rendering.files if file.text
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent.contract.context import DIRECTORY_MARK, Context, ModulePart, ServiceContext
-from agent.rendering.render import render_entry
+from agent.rendering.render import entry_of
 from agent.rendering.templates import Templates, search_path
 from agent.system.command import Signal
 from agent.system.processes import process_of
@@ -30,14 +30,14 @@ class NginxAppliance(StagedAppliance):
         parts = tuple(ModulePart(each.module, "reverse_proxy", each.directory) for each in contexts)
         context = ServiceContext("nginx", Path(DIRECTORY_MARK), parts, self.host, self.http01, places)
         templates = Templates(search_path(self.layout.templates, "nginx", Nginx), "nginx")
-        rendering = render_entry(self.service, context, templates)
+        rendering = entry_of(self.service, self.service.render_entry(context), context, templates)
         directory = places.state / str(self.number)
         self.write(rendering, directory)
         return replace(context, directory=directory)
 
     def check(self, entry: ServiceContext) -> str:
         """Run the service's test; return its output if it failed, else nothing."""
-        result = self.runner.run(self.service.check_with(entry))
+        result = self.runner.run(self.service.check_command(entry))
         return "" if result.ok else result.output or "failed"
 
     def start(self, *contexts: Context) -> ServiceContext:
@@ -45,7 +45,7 @@ class NginxAppliance(StagedAppliance):
         entry = self.entry(*contexts)
         assert not self.check(entry)
         switch(entry.places.state, entry.directory)
-        result = self.runner.run(self.service.start_with(entry))
+        result = self.runner.run(self.service.start_command(entry))
         assert result.ok, result.output
         self.wait_for_generation(contexts[-1])
         return entry
@@ -62,7 +62,7 @@ class NginxAppliance(StagedAppliance):
         entry = self.entry(context)
         assert not self.check(entry)
         switch(entry.places.state, entry.directory)
-        action = self.service.reload_with(entry)
+        action = self.service.reload_command(entry)
         assert isinstance(action, Signal)
         assert self.runner.run(action).ok
         self.wait_for_generation(context)

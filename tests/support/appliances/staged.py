@@ -27,19 +27,6 @@ PATIENCE = 20.0
 HOST = HostFacts("gw", ("127.0.0.1", "::1"))
 
 
-class Asked:
-    """Asks the module itself."""
-
-    def __init__(self, module: Module) -> None:
-        self._module = module
-
-    def receive(self, module, chains):
-        return self._module.receive_chains(chains)
-
-    def render(self, module, context):
-        return self._module.render_files(context)
-
-
 def facts_of(chain: Chain, names: tuple[str, ...], source: str = "local") -> ChainFacts:
     digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(toy_ca.pem(chain.leaf).decode())).hexdigest()
     return ChainFacts(digest, names, source, "Toy", key_type_of(chain.leaf.public_key()), toy_ca.NOW, 1)
@@ -105,7 +92,14 @@ class StagedAppliance:
         """Render `module` as the core does."""
         paths = search_path(self.layout.templates, module.name, type(module), self.services)
         templates = Templates(paths, module.name, 1 + len(self.services))
-        return render_module(context.module, module, Asked(module), context, templates, Ownership())
+        return render_module(
+            module,
+            module.receive_chains(context.chains),
+            module.render_files(context),
+            context,
+            templates,
+            Ownership(),
+        )
 
     def stage(self, module: Module, name: str = "", **more) -> Context:
         """Write the next generation of `module`."""

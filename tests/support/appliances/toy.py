@@ -56,10 +56,10 @@ STUNNEL = """
         files = (ChainFile(path="tunnel.pem", parts=(Part.KEY, Part.FULLCHAIN)), Template(path="tunnel.conf"))
         port: int = 993
 
-        def needs(self, host):
+        def declare_needs(self, host):
             return [self.need("tunnel.example.test")]
 
-        def endpoints(self, context):
+        def probes(self, context):
             return [Endpoint(port=self.port)]
 
     @hookimpl

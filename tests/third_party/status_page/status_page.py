@@ -18,13 +18,13 @@ class StatusPage(NginxModule):
     )
     domain: Name
 
-    def needs(self, host: HostFacts) -> Iterable[Need]:
+    def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         return [self.need(self.domain)]
 
     def server_names(self) -> Iterable[str]:
         return [self.domain]
 
-    def endpoints(self, context: Context) -> Iterable[Endpoint]:
+    def probes(self, context: Context) -> Iterable[Endpoint]:
         return [self.endpoint(context, self.domain)]
 
 

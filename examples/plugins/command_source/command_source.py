@@ -1,0 +1,68 @@
+"""Chains from a program of the administrator's, which reads a signing request in PEM and prints the chain in PEM."""
+
+import subprocess
+from datetime import datetime, timedelta
+
+from chainwright import (
+    AgentError,
+    Chain,
+    Due,
+    Offer,
+    OrderContext,
+    PathText,
+    Request,
+    RequestState,
+    Source,
+    SourceError,
+    hookimpl,
+    request_pem,
+)
+
+api = 1
+
+
+class CommandSource(Source):
+    """A program that signs requests."""
+
+    name = "command_source"
+    program: PathText
+    timeout_seconds: int = 60
+    retry_minutes: int = 15
+
+    def offers(self, request: Request, state: RequestState) -> Offer:
+        return Offer(serves=True)
+
+    def due(self, request: Request, state: RequestState, now: datetime) -> Due:
+        if state.chain is None:
+            return Due(now, f"{self.program} has not signed it yet")
+        third = (state.chain.not_after - state.chain.not_before) / 3
+        return Due(state.chain.not_after - third, "a third of its lifetime is left")
+
+    def obtain(self, request: Request, context: OrderContext) -> Chain:
+        key, argv = context.key_for(request), [str(context.rooted(self.program))]
+        wanted = request_pem(key, request.names)
+        context.progress("signing", self.program)
+        try:
+            done = subprocess.run(argv, input=wanted, capture_output=True, timeout=self.timeout_seconds, check=True)
+            return Chain.build_pem(key, done.stdout, context.anchors)
+        except subprocess.CalledProcessError as error:
+            raise self.failure(context, error.stderr.decode(errors="replace") or str(error)) from error
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise self.failure(context, str(error)) from error
+        except AgentError as error:
+            raise self.failure(context, error.problem.cause) from error
+
+    def failure(self, context: OrderContext, said: str) -> SourceError:
+        last = said.strip().rpartition("\n")[2].rstrip(".")
+        return SourceError(
+            f"{self.program} signs nothing: {last}.",
+            where=self.name,
+            fix="Look at that program, then: chainwright renew",
+            retry_at=context.now() + timedelta(minutes=self.retry_minutes),
+            detail=said,
+        )
+
+
+@hookimpl
+def register_sources() -> list[type[Source]]:
+    return [CommandSource]
