@@ -261,6 +261,20 @@ class PolicyRaised(PluginError):
     """File and line of the plugin."""
 
 
+class PolicyRefused(PluginError):
+    """A plugin that wraps a module's hook made the answer one that the hook does not allow."""
+
+    code = "plugin.policy_refused"
+    cause = 'The plugin "{policy}" made an answer to {hook} of this module one that can\'t be used: {reason}.'
+    where = "{module}"
+    effect = STAYS
+    fix = f"Correct or update that plugin; {LIST} names its distribution."
+    module: str
+    hook: str
+    reason: str
+    policy: str
+
+
 class TableFailed(PluginError):
     """The code of a plugin failed while a table of the settings was read; what is wrong with a value is a `SettingsProblem`."""
 

@@ -55,6 +55,11 @@ def text(answer: object, longest: int = LONGEST_TEXT) -> str:
     return found
 
 
+def truth(answer: object) -> bool:
+    """Return an answer that is yes or no. Raises `WrongAnswer`."""
+    return exactly(answer, bool)
+
+
 def instant(answer: object) -> datetime:
     """Return an answer that is an instant with a time zone. Raises `WrongAnswer`."""
     found = exactly(answer, datetime)

@@ -171,7 +171,7 @@ class SourceHandle:
         except PluginHangs:
             raise
         except PluginFailed as failed:
-            place = failed.place or place_of_code(getattr(type(self.source), hook, None))
+            place = failed.place or place_of_code(getattr(type(self.source), hook, None), failed.error)
             raise SourceRaised(self.name, hook, failed.error, place) from failed.error
         except Exception as error:
             raise SourceRaised(self.name, hook, error, place_of_code(getattr(type(self.source), hook, None))) from error

@@ -42,10 +42,8 @@ FAILING = """
             fail(self.pairs)
             return [("tunnel", "it is odd")] if self.pairs == "odd" else [3] if self.pairs == "wrong" else []
 
-        def reload_with(self, context):
+        def reload_command(self, context):
             return Command(("true",))
-
-        reload_command = reload_with
 
     class Tunnel(Module):
         '''Tunnels.'''
@@ -58,13 +56,11 @@ FAILING = """
         def _how(cls, how):
             return fail(how)
 
-        def needs(self, host):
+        def declare_needs(self, host):
             return [self.need("a.test")]
 
-        def endpoints(self, context):
+        def probes(self, context):
             return [Endpoint(port=1)]
-
-        declare_needs_, probes_ = needs, endpoints
 
     class Vault(Source):
         name = "vault"

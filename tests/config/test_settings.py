@@ -175,7 +175,7 @@ def test_a_service_has_defaults_until_a_table_says_otherwise(appliance: ToyAppli
 def test_a_source_is_configured_by_its_own_table(appliance: ToyAppliance):
     appliance.settings('sources = ["local"]\n[source.local]\nlifetime_days = 30\n[source.uploaded]\n')
     found, _ = appliance.load()
-    assert {name: rung.lifetime_days for name, rung in found.rungs.items()} == {"local": 30}
+    assert {name: rung.source.lifetime_days for name, rung in found.rungs.items()} == {"local": 30}
 
 
 def test_a_dns_solver_is_configured_by_its_own_table(appliance: ToyAppliance):
