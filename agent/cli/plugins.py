@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from agent.cli.check_plugin import check
 from agent.cli.commands import CommandGroup, Invocation, json_option
 from agent.cli.exit_codes import DEGRADED, DONE
 from agent.cli.new_plugin import new
@@ -31,23 +32,27 @@ Example:
 def plugins(context: click.Context) -> int:
     """List the plugins that are installed, which of them are enabled, and why one does not work.
 
+    Observers and notifiers are listed below them, with the number of events that wait for each.
+
     Exits with 3 when a plugin that the settings enable is broken.
     """
     return DONE if context.invoked_subcommand else _list(context.obj)
 
 
+plugins.add_command(check)
 plugins.add_command(new)
 plugins.add_command(show)
 plugins.params.append(json_option())
 
 
 def _list(invocation: Invocation) -> int:
+    from agent.cli.listeners import listener_rows, listeners
     from agent.config.loading import load_all
     from agent.sources import BUILT_IN
 
-    found = load_all(invocation.layout, BUILT_IN).plugins
+    found, told = load_all(invocation.layout, BUILT_IN).plugins, listeners(invocation.layout)
     if invocation.as_json:
-        print_json({"plugins": [each.to_json() for each in found]})
+        print_json({"plugins": [each.to_json() for each in found], "listeners": told})
     else:
         rows = [["NAME", "STATE", "FROM", "OFFERS"]]
         rows += [
@@ -67,4 +72,6 @@ def _list(invocation: Invocation) -> int:
                 click.echo(f"    {error.problem.effect} {error.problem.fix}")
             for notice in each.notices:
                 click.echo(f"{each.name}: {notice}")
+        for line in columns(listener_rows(told), width()):
+            click.echo(line)
     return DEGRADED if any(each.enabled and each.errors for each in found) else DONE

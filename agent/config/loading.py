@@ -32,6 +32,7 @@ from agent.errors.settings import SettingsProblem, SettingsRefused
 from agent.errors.wording import few
 from agent.registry.answers import WrongAnswer, members, text
 from agent.registry.contract_checks import CORE_KEYS, NAME, NAME_RULE, PLUGIN_KEYS
+from agent.registry.discovery import FoundPlugin
 from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.plugins import Registry
 from agent.registry.sources import SourceHandle
@@ -69,11 +70,13 @@ def load(
     layout: Layout,
     builtin_sources: Iterable[type[Source]],
     files: Sequence[SettingsFile] | None = None,
+    given: Sequence[FoundPlugin] = (),
     guard: Guard | None = None,
 ) -> tuple[Settings, Registry]:
     """Read the files, load the plugins that they name, validate. Raises `SettingsRefused` with every error.
 
-    `files`: what was read earlier, to be used instead of what is on disk. `guard`: what asks the plugins, for tests.
+    `files`: what was read earlier, to be used instead of what is on disk. `given`: plugins beside those that are installed.
+    `guard`: what asks the plugins, for tests.
     """
     tree = read_settings(layout, files)
     names = wanted(tree)
@@ -83,6 +86,7 @@ def load(
         also=names.disabled,
         services=names.services,
         builtin_sources=builtin_sources,
+        given=given,
         guard=guard,
     )
     return build(tree, registry, layout), registry

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.errors.base import AgentError
+from agent.errors.wording import reason_of
 
 DISABLED = "It is disabled, everything else goes on."
 STAYS = "Its last generation stays in place, the others go on."
@@ -43,12 +44,19 @@ class ImportFailed(LoadError):
     """The import raised."""
 
     code = "plugin.import_failed"
-    cause = "Its import failed: {error:reason}."
+    cause = "Its import failed: {why:sentence}"
     fix = f"Install what it lacks, or update it, then: {LIST}"
     detail = "{error:place}"
     error: BaseException
     place: str = ""
     """File and line."""
+    hint: str = ""
+    """What was meant, a clause or a question."""
+
+    @property
+    def why(self) -> str:
+        """What was raised, and what was meant."""
+        return "; ".join(each for each in (reason_of(self.error), self.hint) if each)
 
 
 class VersionRefused(LoadError):
@@ -106,6 +114,7 @@ class UnknownHook(LoadError):
     fix = f"Correct its name in the plugin, then: {LIST}"
     hook: str
     close: str | None
+    place: str = ""
 
     @property
     def hint(self) -> str:
@@ -122,6 +131,7 @@ class UnknownArgument(LoadError):
     hook: str
     argument: str
     allowed: Sequence[str]
+    place: str = ""
 
 
 class HookMisplaced(LoadError):
@@ -133,6 +143,27 @@ class HookMisplaced(LoadError):
     hook: str
     thing: str
     cure: str
+    place: str = ""
+
+
+class HookUnmarked(LoadError):
+    """A function is called like a hook, and isn't marked: it would never be asked."""
+
+    code = "plugin.hook_unmarked"
+    cause = "The function {hook} is called like a hook and has no @hookimpl, so it would never be asked."
+    fix = f"Write @hookimpl above it, or give it another name, then: {LIST}"
+    hook: str
+    place: str = ""
+
+
+class HookAsync(LoadError):
+    """A hook is answered by a coroutine."""
+
+    code = "plugin.hook_async"
+    cause = "The answer to the hook {hook} is async, and must be there at once."
+    fix = f"Make it a plain function, then: {LIST}"
+    hook: str
+    place: str = ""
 
 
 class NotAContribution(LoadError):
@@ -151,15 +182,16 @@ class NotAContribution(LoadError):
         return "a list of subclasses" if self.several else "a subclass"
 
 
-class ContributionIncomplete(LoadError):
-    """A contributed class lacks what the core needs of it."""
+class ContributionRefused(LoadError):
+    """A contributed class lacks what the core needs of it, or has something that the core can't use."""
 
-    code = "plugin.incomplete"
-    cause = "The {kind} {owner} is incomplete: {reasons:semicolons}."
-    fix = f"Complete it, then: {LIST}"
+    code = "plugin.contribution_refused"
+    cause = "The {kind} {owner} can't be used: {reasons:semicolons sentence}"
+    fix = f"Correct it, then: {LIST}"
     kind: str
     owner: str
     reasons: Sequence[str]
+    place: str = ""
 
 
 class DuplicateName(LoadError):
@@ -335,18 +367,66 @@ class PluginHangs(PluginError):
     """File and line at which it was."""
 
 
-class ObserverRaised(PluginError):
-    """An observer of events raised; the others were told."""
+class ListenerFailed(PluginError):
+    """An observer or a notifier did not take an event well. `listener` is called like its table."""
+
+    code = "plugin.listener_failed"
+    where = "{listener}{place:? (%)}"
+    effect = "Nothing waits for it, and the others are told."
+    fix = f"Correct or update its plugin; {LIST} names its distribution."
+    listener: str
+    kind: str
+    place: str = ""
+    """File and line of the plugin."""
+
+
+class ObserverRaised(ListenerFailed):
+    """An observer of events raised."""
 
     code = "plugin.observer_raised"
     cause = 'It failed on the event "{kind}": {error:reason}.'
-    where = "{observer}"
-    effect = "The agent goes on."
-    fix = f"Correct or update it; {LIST} names its distribution."
+    effect = "That event is passed over; nothing waits for it, and the others are told."
     detail = "{error:place}"
-    observer: str
-    kind: str
-    error: BaseException
+    error: BaseException | None = None
+
+
+class NotifierRaised(ListenerFailed):
+    """A notifier raised."""
+
+    code = "plugin.notifier_raised"
+    cause = 'It could not tell of the event "{kind}": {error:reason}.'
+    effect = "Later events wait until it can; nothing else waits for it."
+    fix = f"Correct its settings, or what it reaches; {LIST} names its distribution."
+    detail = "{error:place}"
+    error: BaseException | None = None
+
+
+class ListenerHung(ListenerFailed):
+    """An observer or a notifier did not come to an end with an event."""
+
+    code = "plugin.listener_hung"
+    cause = 'It did not come to an end with the event "{kind}" within {seconds:number} s.'
+    seconds: float = 0.0
+
+
+class ListenerDied(ListenerFailed):
+    """The process that tells of events ended while this one was told."""
+
+    code = "plugin.listener_died"
+    cause = 'The process that told it of the event "{kind}" was ended meanwhile.'
+    effect = "It is told of that event again; nothing waits for it."
+
+
+class EventsSkipped(PluginError):
+    """An observer or a notifier was so far behind that it was not told of some events."""
+
+    code = "plugin.events_skipped"
+    cause = "It was not told of {count} events: it was too far behind, and they were dropped."
+    where = "{listener}"
+    effect = "It goes on with the oldest one that is kept."
+    fix = f"See why it takes so long, or what failed: {LIST}"
+    listener: str
+    count: int
 
 
 class SourceRaised(PluginError):

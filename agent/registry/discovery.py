@@ -15,6 +15,7 @@ from agent.errors.plugin import DISABLED, DropInRefused, ImportFailed, PackageRe
 from agent.registry.contract_checks import NAME, NAME_RULE, Owner
 from agent.registry.culprits import Culprits
 from agent.registry.guard import Asked, Guard, PluginFailed
+from agent.registry.import_hints import hint_of, place_of_mistake
 from agent.registry.packages import check_package, homes
 from agent.system.layout import Layout
 from agent.system.trust import Untrusted, check_directory, read
@@ -51,12 +52,18 @@ def load(candidate: FoundPlugin, guard: Guard) -> object:
     try:
         return guard.call(asked, candidate.load, contract=(PackageRefused,), most=guard.import_seconds)
     except PluginFailed as failed:
-        raise ImportFailed(owner.plugin, owner.origin, failed.error, failed.place) from failed.error
+        hint, place = hint_of(failed.error), place_of_mistake(failed.error, failed.place)
+        raise ImportFailed(owner.plugin, owner.origin, failed.error, place, hint) from failed.error
 
 
 def culprits_of(found: Iterable[FoundPlugin]) -> Culprits:
     """Return who finds the plugin that a file belongs to."""
     return Culprits(lambda: [(each.owner.plugin, path) for each in found for path in each.homes()])
+
+
+def of_file(path: Path) -> FoundPlugin:
+    """Return the plugin of a file that is not installed: its author tests it."""
+    return FoundPlugin(Owner(path.stem, str(path)), lambda: _execute(path, path.read_bytes()), homes=lambda: [path])
 
 
 def _installed() -> list[FoundPlugin]:

@@ -26,22 +26,19 @@ from agent.errors.plugin import (
     STAYS,
     DeclarationRefused,
     ModuleRaised,
-    ObserverRaised,
     PluginError,
     PluginHangs,
     PolicyRaised,
     PolicyRefused,
 )
 from agent.errors.wording import few
-from agent.model.events import Event
 from agent.model.need import HostFacts, Need
 from agent.registry.answers import MOST_MEMBERS, WrongAnswer, exactly, members, one_of, text, truth
 from agent.registry.contract_checks import implementations, shows_without_endpoint
 from agent.registry.culprits import Culprits
-from agent.registry.guard import AVOIDED, Asked, Guard, PluginFailed
+from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.life_hooks import LIFE, hooks_of, subject_of
 from agent.registry.places import place_of_code
-from agent.system.activity import HOOK_SECONDS
 from agent.system.command import Action, Command
 from agent.system.names import is_address, parse_name
 from agent.system.places import Places
@@ -91,7 +88,7 @@ class _Manager(pluggy.PluginManager):
 
 
 class Hooks:
-    """Hooks of the enabled modules, of services, and of the plugins that wrap or observe them, in a plugin manager of their own.
+    """Hooks of the enabled modules, of services, and of the plugins that wrap them, in a plugin manager of their own.
 
     A method is called like the hook that it asks. Each raises `ModuleRaised` for anything that a plugin raises, and
     `DeclarationRefused` for an answer of the wrong type.
@@ -104,7 +101,6 @@ class Hooks:
         services: Mapping[str, Service] | None = None,
         guard: Guard | None = None,
     ) -> None:
-        self._modules = dict(modules)
         self.guard = guard or Guard(Culprits(lambda: _homes(modules, plugins)))
         """What asks the plugins."""
         self._declarations: list[Declaration] = [*modules.values(), *(services or {}).values()]
@@ -119,12 +115,6 @@ class Hooks:
         for name, service in (services or {}).items():
             self._manager.register(service, f"service {name}")
         self._manager.register(_OwnAnswers(), OWN_ANSWERS)
-        self._observers = list(self._each_observer())
-
-    @property
-    def observers(self) -> list[str]:
-        """Return the names of those that are told of events."""
-        return [name for name, _ in self._observers]
 
     # The life of a module
 
@@ -262,24 +252,6 @@ class Hooks:
         answer: bool = self._ask("awaits_network", asked, output=output, addressed=addressed)
         return answer
 
-    # Observers
-
-    def notify(self, event: Event) -> list[ObserverRaised]:
-        """Tell every observer; return the errors of those that raised."""
-        return [error for name, tell in self._observers if (error := self._tell(name, tell, event))]
-
-    def _tell(self, observer: str, tell: Caller, event: Event) -> ObserverRaised | None:
-        module = self._modules.get(observer)
-        plugin = observer.removeprefix("plugin ") if module is None else type(module).name
-        try:
-            with self.guard.activity.doing(f"plugin {plugin}", f"on_event of {observer}", HOOK_SECONDS):
-                if plugin in self.guard.avoided:
-                    raise TimeoutError(AVOIDED)
-                tell(event=event)
-        except (Exception, SystemExit) as error:
-            return ObserverRaised(observer, event.kind, error)
-        return None
-
     def _command(self, hook: str, asked: Declaration, **arguments: object) -> Command | None:
         answer: Command | None = self._ask(hook, asked, **arguments)
         return answer
@@ -378,13 +350,6 @@ class Hooks:
             others = [each for each in self._declarations if each is not asked]
             self._callers[key] = self._manager.subset_hook_caller(hook, others)
         return self._callers[key]
-
-    def _each_observer(self) -> Iterator[tuple[str, Caller]]:
-        """Yield one caller an observer, so that one that raises keeps nothing from the others."""
-        found = [each for each in self._manager.hook.on_event.get_hookimpls() if not (each.wrapper or each.hookwrapper)]
-        for each in found:
-            others = [other.plugin for other in found if other.plugin is not each.plugin]
-            yield each.plugin_name, self._manager.subset_hook_caller("on_event", others)
 
 
 def text_of(guard: Guard, asked: Declaration, attribute: str, otherwise: str) -> str:

@@ -30,6 +30,7 @@ from agent.errors import (
     order,
     pins,
     plugin,
+    plugin_checks,
     preflight,
     renewal,
     root,
@@ -56,6 +57,7 @@ WEBROOT = Path("/var/lib/chainwright/http-01")
 PLACE = "127.0.0.1:8443"
 ENDPOINT = f"{PLACE} (gw.example.test)"
 START_NGINX = "systemctl status nginx, then systemctl start nginx"
+TUNNEL = "/etc/chainwright/plugins/tunnel.py:31"
 LEAF, OTHER, FIRST, SECOND = (digit * 64 for digit in "1234")
 OUTPUT = "nginx: [emerg] unknown directive\nnginx: configuration file test failed\n"
 WHO = ("mail", "chainwright-mail 1.2")
@@ -435,6 +437,9 @@ EXAMPLES: list[AgentError] = [
     settings.SettingsRefused((PORT, FILE)),
     plugin.ImportFailed(*WHO, ModuleNotFoundError("No module named 'postfix'")),
     plugin.ImportFailed(*WHO, SystemExit(3)),
+    plugin.ImportFailed(
+        *WHO, ImportError("cannot import name 'Modul' from 'chainwright'"), "", 'did you mean "Module"?'
+    ),
     plugin.VersionRefused(*WHO, "2.0", "1.0", "Update Chainwright, or install an older release of the plugin"),
     plugin.VersionMalformed(*WHO, "str", "1", "/opt/chainwright_mail.py:7"),
     plugin.RegistrationFailed(*WHO, "register_modules", KeyError()),
@@ -444,8 +449,10 @@ EXAMPLES: list[AgentError] = [
     plugin.UnknownArgument(*WHO, "consequences_of", "delta", ("change", "observed")),
     plugin.UnknownArgument(*WHO, "register_modules", "agent", ()),
     plugin.HookMisplaced(*WHO, "register_modules", "a module", "Move it to the top level of the plugin"),
+    plugin.HookUnmarked(*WHO, "register_modules", "/opt/chainwright_mail.py:7"),
+    plugin.HookAsync(*WHO, "register_modules", "/opt/chainwright_mail.py:7"),
     plugin.NotAContribution(*WHO, "register_modules", "a list with str", "Module"),
-    plugin.ContributionIncomplete(*WHO, "module", "Mail", ("it has no name", 'it has no "needs"')),
+    plugin.ContributionRefused(*WHO, "module", "Mail", ("it has no name", 'it has no "needs"')),
     plugin.DuplicateName(*WHO, "module", "mail", "post (/etc/chainwright/plugins/post.py)"),
     plugin.ServiceUnknown(*WHO, "mail", "postfix", ["nginx"]),
     plugin.ServiceUnknown(*WHO, "mail", "postfix", []),
@@ -469,7 +476,26 @@ EXAMPLES: list[AgentError] = [
     plugin.PartMissing("[source.vault]", "source", "vault", ["vault"], plugin.PASSED_OVER),
     plugin.PluginHangs("mail", "declare_needs", 30.0, "mail", plugin.STAYS, "/opt/mail.py:31"),
     plugin.PluginHangs("vault", "offers", 30.0, 'source "vault"'),
-    plugin.ObserverRaised("plugin slack", "deployed", OSError(113, "No route to host")),
+    plugin.ObserverRaised("slack", "deployed", "/opt/slack.py:12", OSError(113, "No route to host")),
+    plugin.NotifierRaised("notify.pager", "rolled_back", "/opt/pager.py:31", OSError(113, "No route to host")),
+    plugin.ListenerHung("notify.pager", "rolled_back", "/opt/pager.py:31", 10.0),
+    plugin.ListenerDied("plugins.audit", "deployed"),
+    plugin.EventsSkipped("notify.pager", 120),
+    # The check of a plugin
+    plugin_checks.HookActs("render_files", "opens /etc/hostname", TUNNEL),
+    plugin_checks.HookSlow("declare_needs", 2.5, TUNNEL),
+    plugin_checks.AnswerChanges("declare_needs", TUNNEL),
+    plugin_checks.RenderingChanges("toyd.conf", 3, "# 17:01:09", "# 17:01:10", TUNNEL),
+    plugin_checks.KeyRendered("toyd.conf", TUNNEL),
+    plugin_checks.SlotUnseen("admin", TUNNEL),
+    plugin_checks.PathOutside("running", "/run/toyd.pid", TUNNEL),
+    plugin_checks.ModeOpened("tunnel.pem", "0600", "0644", TUNNEL),
+    plugin_checks.LeftBehind("opt/tunnel.pem", TUNNEL),
+    plugin_checks.DeploymentDiffers("tunnel", "rolled back", "after a renewal", "live", "It serves another chain.", ""),
+    plugin_checks.DeploymentDiffers("tunnel", "not deployed", "after the first deployment", "live", "", ""),
+    plugin_checks.SourceFault("vault", "obtain", "returned NoneType, not Chain", TUNNEL),
+    plugin_checks.CallFailed("send", OSError(113, "No route to host"), TUNNEL),
+    plugin_checks.NothingToCheck("/etc/chainwright/plugins/tunnel.py"),
     # Command line, API, users
     usage.CommandLineWrong("No such option: --waitt.", "chainwright apply"),
     usage.UnknownCommand("statsu", ["status", "apply"]),
