@@ -471,7 +471,7 @@ EXAMPLES: list[AgentError] = [
     plugin.DeclarationRefused("mail", "declare_needs", 'it has the slot "smtp" twice'),
     plugin.DeclarationRefused("mail", "probes", "it is an object of type str", "/opt/mail.py:31"),
     plugin.ModuleRaised("mail", "render_files", KeyError("listen"), "/opt/mail.py:31"),
-    plugin.PolicyRefused("mail", "declare_needs", "it is None, not a list", "strict_ciphers"),
+    plugin.PolicyRefused("mail", "declare_needs", "it is an object of type int, not a list", "strict_ciphers"),
     plugin.TableFailed("[source.vault]", KeyError("url"), plugin.PASSED_OVER, "/opt/vault.py:12"),
     plugin.PartMissing("[source.vault]", "source", "vault", ["vault"], plugin.PASSED_OVER),
     plugin.PluginHangs("mail", "declare_needs", 30.0, "mail", plugin.STAYS, "/opt/mail.py:31"),
