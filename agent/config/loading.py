@@ -18,6 +18,7 @@ from agent.contract.notifier import Notifier
 from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.contract.source import Source
+<<<<<<< HEAD
 from agent.errors.plugin import (
     PASSED_OVER,
     STAYS,
@@ -28,6 +29,9 @@ from agent.errors.plugin import (
     PluginHangs,
     TableFailed,
 )
+=======
+from agent.errors.plugin import ModuleMissing, ModuleRaised, NothingRegistered, PluginError
+>>>>>>> 1f6813082961c8c4b872c262484a0b7b667ecb91
 from agent.errors.settings import SettingsProblem, SettingsRefused
 from agent.errors.wording import few
 from agent.registry.answers import WrongAnswer, members, text
@@ -241,8 +245,11 @@ class _Validation:
         place = (*key, "plugin") if explicit else key
         if record is None:
             self.note(place, self._no_plugin(plugin, self.registry.modules))
+        elif not record.contributions:
+            error = NothingRegistered(record.name, record.owner.origin, name)
+            return ModuleEntry(name, plugin, name, enabled=True, error=error)
         else:
-            modules = ", ".join(record.contributions) or "nothing"
+            modules = ", ".join(record.contributions)
             self.note(place, f'the plugin "{plugin}" registers no module of that name; it registers: {modules}')
         return None
 

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 
 from agent.model.kept_key import KeyReuse
@@ -20,7 +20,7 @@ CHAIN_ID = re.compile(r"[0-9a-f]{1,64}", re.IGNORECASE)
 """The beginning of a chain's id, or all of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
     """Facts about this machine, read in each pass."""
 
@@ -36,7 +36,7 @@ class HostFacts:
         return {"name": self.name, "addresses": list(self.addresses), "failing": list(self.failing)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """`(names, key type, purpose)`: needs that agree share one, with its order, back-off, chain and reissue."""
 
@@ -61,6 +61,7 @@ class Need:
     """One chain that a module asks for, identified by `(module, slot)` and never by its names."""
 
     names: tuple[str, ...]
+    _: KW_ONLY
     slot: str = "default"
     key_types: tuple[KeyType, ...] = (KeyType.ECDSA_P256, KeyType.RSA_2048)
     """Accepted, in order of preference; the first is asked for."""
@@ -89,6 +90,10 @@ class Need:
             raise ValueError(f'slot "{self.slot}" asks for a chain without a name')
         if not self.key_types:
             raise ValueError(f'slot "{self.slot}" accepts no key type')
+        if not _all_are(self.key_types, KeyType):
+            raise ValueError(f'the key_types of slot "{self.slot}" must be a tuple of KeyType')
+        if self.sources is not None and not _all_are(self.sources, str):
+            raise ValueError(f'the sources of slot "{self.slot}" must be a tuple of texts, for example ("local",)')
         names = tuple(dict.fromkeys(parse_name(name) for name in self.names))
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "pin", _canonical_pin(self.pin))
@@ -108,7 +113,11 @@ class Need:
     @cached_property
     def request(self) -> Request:
         """What is asked of a source that makes chains to order."""
-        return Request(frozenset(self.names), self.key_types[0], self.purpose)
+        return Request(names=frozenset(self.names), key_type=self.key_types[0], purpose=self.purpose)
+
+
+def _all_are(values: object, kind: type) -> bool:
+    return isinstance(values, tuple | list) and all(isinstance(each, kind) for each in values)
 
 
 def _canonical_pin(pin: str | None) -> str | None:

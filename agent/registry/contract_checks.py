@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import BaseModel
 
@@ -17,6 +17,7 @@ from agent.contract.declaration import Declaration
 from agent.contract.file import ChainFile, File
 from agent.contract.module import Module
 from agent.contract.notifier import Notifier
+from agent.contract.placeholders import IN_COMMANDS, misspelt, misspelt_in_file
 from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.contract.source import DnsSolver, Source
@@ -28,6 +29,7 @@ from agent.errors.plugin import (
     NotAContribution,
     UnknownArgument,
     UnknownHook,
+    WrapperWithoutYield,
 )
 from agent.pki.key import KeyType
 from agent.registry.class_checks import at_line, mistakes
@@ -37,6 +39,8 @@ from agent.registry.places import place_of_attribute, place_of_code
 NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,63}")
 """Of plugins, modules, instances, services and sources: also names of directories."""
 NAME_RULE = 'must be lower-case letters, digits, "_" or "-", at most 64'
+COMMANDS = ("prepare", "check", "reload", "confirm", "inspect")
+"""Attributes of a module's class that hold commands."""
 CORE_KEYS = frozenset({"enabled", "plugin"})
 """Keys of ``[modules.NAME]`` and ``[notify.NAME]`` that the loader consumes."""
 PLUGIN_KEYS = frozenset({"enabled"})
@@ -84,6 +88,7 @@ class Implementation:
     """An agent that has no such hook leaves it out."""
     awaited: bool
     """It is async."""
+    yields: bool
 
 
 def hook_arguments() -> dict[str, tuple[str, ...]]:
@@ -107,6 +112,7 @@ def implementations(thing: object) -> Iterator[Implementation]:
                 bool(options["wrapper"] or options["hookwrapper"]),
                 bool(options["optionalhook"]),
                 inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function),
+                inspect.isgeneratorfunction(function),
             )
 
 
@@ -174,31 +180,44 @@ def _check_known(owner: Owner, thing: object, found: Implementation, known: Mapp
         raise UnknownHook(owner.plugin, owner.origin, found.hook, close[0] if close else None, place)
     if found.awaited:
         raise HookAsync(owner.plugin, owner.origin, found.hook, place_of_attribute(thing, found.attribute))
+    if found.wrapper and not found.yields:
+        place = place_of_attribute(thing, found.attribute)
+        raise WrapperWithoutYield(owner.plugin, owner.origin, found.hook, place)
     for argument in found.arguments:
         if argument not in known[found.hook]:
             place = place_of_attribute(thing, found.attribute)
             raise UnknownArgument(owner.plugin, owner.origin, found.hook, argument, known[found.hook], place)
 
 
-def classes(owner: Owner, hook: str, returned: object) -> list[type[BaseModel]]:
+def classes(owner: Owner, plugin: object, hook: str, returned: object) -> list[type[BaseModel]]:
     """Return the classes in what a plugin's answers to `hook` returned. Raises `NotAContribution`."""
     kind, base = CONTRIBUTIONS[hook]
     if kind == SETTINGS:
-        return [_settings_class(owner, hook, returned)]
-    if not isinstance(returned, list | tuple | set | frozenset):
-        raise NotAContribution(owner.plugin, owner.origin, hook, type(returned).__name__, base.__name__)
-    for each in returned:
-        if not (inspect.isclass(each) and issubclass(each, base)):
-            shown = each.__name__ if inspect.isclass(each) else type(each).__name__
-            raise NotAContribution(owner.plugin, owner.origin, hook, f"a list with {shown}", base.__name__)
-    return list(returned)
+        found, shown = [returned], _kind(returned)
+    elif isinstance(returned, list | tuple | set | frozenset):
+        wrong = next((each for each in returned if not _is_class(each, base)), None)
+        found, shown = list(returned), f"a list with {_kind(wrong)}"
+    else:
+        found, shown = [None], _kind(returned)
+    kept = [each for each in found if _is_class(each, base)]
+    if len(kept) == len(found):
+        return kept
+    place = next(
+        (place_of_attribute(plugin, each.attribute) for each in implementations(plugin) if each.hook == hook), ""
+    )
+    several = kind != SETTINGS
+    raise NotAContribution(owner.plugin, owner.origin, hook, shown, base.__name__, several=several, place=place)
 
 
-def _settings_class(owner: Owner, hook: str, returned: object) -> type[BaseModel]:
-    if inspect.isclass(returned) and issubclass(returned, PluginSettings):
-        return returned
-    shown = returned.__name__ if inspect.isclass(returned) else type(returned).__name__
-    raise NotAContribution(owner.plugin, owner.origin, hook, shown, PluginSettings.__name__, several=False)
+def _is_class(each: object, base: type) -> TypeGuard[type[BaseModel]]:
+    return inspect.isclass(each) and issubclass(each, base)
+
+
+def _kind(value: object) -> str:
+    """Name the type only: a value may hold a secret."""
+    if inspect.isclass(value):
+        return value.__name__
+    return "None" if value is None else type(value).__name__
 
 
 def check_class(owner: Owner, hook: str, each: type[BaseModel]) -> None:
@@ -241,6 +260,7 @@ def _module_reasons(module: type[Module]) -> Iterator[str]:
         yield 'it has no "probes", and neither "unprobed" nor "confirm" says what shows its chains'
     yield from _tuple_reasons(module)
     yield from (at_line(module, "files", reason) for reason in _file_reasons(module))
+    yield from _placeholder_reasons(module)
 
 
 def shows_without_endpoint(module: Module, services: Iterable[object]) -> bool:
@@ -260,7 +280,7 @@ def _plain(module: type[Module], method: str) -> bool:
 
 
 def _tuple_reasons(module: type[Module]) -> Iterator[str]:
-    for attribute in ("services", "prepare", "check", "reload", "confirm", "inspect"):
+    for attribute in ("services", *COMMANDS):
         if not _is_tuple(getattr(module, attribute), str):
             yield at_line(module, attribute, f'"{attribute}" must be a tuple of texts, for example ("nginx",)')
     if not (_is_tuple(module.key_types, KeyType) and module.key_types):
@@ -276,11 +296,21 @@ def _file_reasons(module: type[Module]) -> Iterator[str]:
         if file.mode & ~allowed:
             limit = "holds a key: 0600 or 0640" if allowed == 0o640 else "at most 0770"
             yield f'the mode of "{file.path}" is {file.mode:04o} ({limit})'
-        if file.publish is not None and not file.publish.is_absolute():
+        if file.publish is not None and not str(file.publish).startswith(("/", "{run}/")):
             yield f'"{file.path}" is published to "{file.publish}", which is no absolute path'
     paths = [file.path for file in files]
     for path in sorted({path for path in paths if paths.count(path) > 1}):
         yield f'the file "{path}" is declared twice'
+
+
+def _placeholder_reasons(module: type[Module]) -> Iterator[str]:
+    for attribute in COMMANDS:
+        argv = getattr(module, attribute)
+        for reason in misspelt(argv, IN_COMMANDS) if _is_tuple(argv, str) else ():
+            yield at_line(module, attribute, f'in "{attribute}" {reason}')
+    for file in module.files if _is_tuple(module.files, File) else ():
+        for reason in misspelt_in_file(file):
+            yield at_line(module, "files", f'in the file "{file.path}" {reason}')
 
 
 def _is_tuple(value: object, kind: type) -> bool:

@@ -1,14 +1,11 @@
 """A service that systemd manages, or that is told by signals: what it does unless its plugin says otherwise."""
 
-import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from pydantic import ValidationError
 
-import chainwright
 from agent.contract.context import Http01
 from agent.errors.plugin import ContributionRefused
 from agent.registry.contract_checks import Owner, check_class
@@ -24,11 +21,17 @@ from chainwright import (
     SystemdService,
 )
 from support.pages import rows, section, words
+from third_party.proxyd import Proxyd
 
 LAYOUT = Layout(Path("/gw"))
 PLACES = LAYOUT.service("tunneld")
 CONTEXT = ServiceContext(
-    "tunneld", Path("/gw/candidate"), (), HostFacts("gw", ("127.0.0.1",)), Http01(LAYOUT.webroot), PLACES
+    service="tunneld",
+    directory=Path("/gw/candidate"),
+    parts=(),
+    host=HostFacts(name="gw", addresses=("127.0.0.1",)),
+    http01=Http01(webroot=LAYOUT.webroot),
+    places=PLACES,
 )
 
 
@@ -44,16 +47,6 @@ class Tunneld(SystemdService):
 PAGE = section("docs/plugins/service.md", "## A daemon with a unit")
 
 
-def example_of_the_page() -> type[IncludedService]:
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    public = {name: getattr(chainwright, name) for name in chainwright.__all__}
-    exec(code, names := {**public, "Iterable": Iterable})
-    return names["Proxyd"]
-
-
-Proxyd = example_of_the_page()
-
-
 def test_systemd_is_asked_by_default():
     service = Tunneld()
     assert service.reload_command(CONTEXT) == Command(("systemctl", "reload", "tunneld"))
@@ -67,7 +60,7 @@ def test_the_unit_may_have_another_name_than_the_service():
 
 def test_without_systemd_the_process_gets_a_signal_and_is_known_by_its_pid_file():
     service, pid_file = Tunneld(manager="commands"), Path("/gw/run/tunneld.pid")
-    assert service.reload_command(CONTEXT) == Signal(pid_file, "HUP")
+    assert service.reload_command(CONTEXT) == Signal(pid_file, name="HUP")
     assert service.running(CONTEXT) == pid_file
 
 
@@ -79,7 +72,7 @@ def test_a_plugin_names_another_signal_and_a_program_that_starts_the_daemon():
             return Command(("tunneld", "-p", str(self.pid_path(context.places))))
 
     service = Started(manager="commands")
-    assert service.reload_command(CONTEXT) == Signal(Path("/gw/run/tunneld.pid"), "USR1")
+    assert service.reload_command(CONTEXT) == Signal(Path("/gw/run/tunneld.pid"), name="USR1")
     assert service.start_command(CONTEXT) == Command(("tunneld", "-p", "/gw/run/tunneld.pid"))
     assert Started().start_command(CONTEXT) == Command(("systemctl", "start", "tunneld"))
 
