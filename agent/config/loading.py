@@ -18,20 +18,17 @@ from agent.contract.notifier import Notifier
 from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.contract.source import Source
-<<<<<<< HEAD
 from agent.errors.plugin import (
     PASSED_OVER,
     STAYS,
     ModuleMissing,
     ModuleRaised,
+    NothingRegistered,
     PartMissing,
     PluginError,
     PluginHangs,
     TableFailed,
 )
-=======
-from agent.errors.plugin import ModuleMissing, ModuleRaised, NothingRegistered, PluginError
->>>>>>> 1f6813082961c8c4b872c262484a0b7b667ecb91
 from agent.errors.settings import SettingsProblem, SettingsRefused
 from agent.errors.wording import few
 from agent.registry.answers import WrongAnswer, members, text

@@ -118,13 +118,8 @@ def read_pass_inputs(
         modules=modules,
         services=settings.services,
         host=replace(facts, failing=store.failing.names(settings.rungs)) if store else facts,
-<<<<<<< HEAD
-        http01=Http01(layout.webroot, _thumbprint(settings, store) if store else None),
-        issuers=_issuers(settings, hooks, store) if store else (),
-=======
         http01=Http01(webroot=layout.webroot, thumbprint=_thumbprint(settings, store) if store else None),
-        issuers=_issuers(settings, store) if store else (),
->>>>>>> 1f6813082961c8c4b872c262484a0b7b667ecb91
+        issuers=_issuers(settings, hooks, store) if store else (),
         lost=_lost_parts(layout, settings, store) if store else {},
         resolved=by_module(store.resolved.all()) if store else {},
     )

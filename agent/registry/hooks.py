@@ -290,31 +290,13 @@ class Hooks:
 
     def _ask(self, hook: str, asked: Declaration, **arguments: object) -> Any:
         """Ask one declaration, and check what comes back through the policies."""
-<<<<<<< HEAD
         caller, others = self._caller(hook, asked), self._policies(hook)
         answer = self._guarded(
             hook, asked, lambda: _answer(asked, hook, caller(asked=asked, **arguments)), others, (DeclarationRefused,)
         )
         if isinstance(answer, _Wrong):  # not the declaration's own answer, which is checked before policies see it
             raise PolicyRefused(subject_of(asked), hook, answer.reason, self._changing(hook, asked, others, arguments))
-        return answer
-=======
-        plugin = type(asked).name
-        try:
-            with self.activity.doing(f"plugin {plugin}", f"{hook} of {_word(asked)}", HOOK_SECONDS):
-                if plugin in self.avoided:
-                    raise TimeoutError(AVOIDED)
-                answer = _checked(asked, hook, self._caller(hook, asked)(asked=asked, **arguments))
-                return _filled(asked, hook, answer, arguments.get("context"))
-        except DeclarationRefused:
-            raise
-        except (Exception, SystemExit) as error:
-            policy = self._policy_of(error, asked)
-            subject = subject_of(asked)
-            raise (
-                PolicyRaised(subject, hook, error, policy) if policy else ModuleRaised(subject, hook, error)
-            ) from error
->>>>>>> 1f6813082961c8c4b872c262484a0b7b667ecb91
+        return _filled(asked, hook, answer, arguments.get("context"))
 
     def _guarded(
         self,
@@ -416,11 +398,11 @@ def _answer(asked: Declaration, hook: str, answer: object) -> object:
         return _Wrong(str(wrong))
 
 
-<<<<<<< HEAD
 def _plugin(registered: str) -> str:
     """Return the name of a plugin as it was registered: ``plugin NAME``, with a table of its own ``plugin plugins.NAME``."""
     return registered.removeprefix("plugin ").removeprefix("plugins.")
-=======
+
+
 def _filled(asked: Declaration, hook: str, answer: object, context: object) -> object:
     """Return an answer with placeholders filled in, but those of files, which rendering fills in. Raises `DeclarationRefused`."""
     if not isinstance(context, Context | ServiceContext):
@@ -428,19 +410,6 @@ def _filled(asked: Declaration, hook: str, answer: object, context: object) -> o
     for reason in misspelt(texts_in(answer), IN_COMMANDS):
         raise _refused(asked, hook, reason)
     return filled(answer, context)
-
-
-def _members(asked: Declaration, hook: str, answer: object) -> list[object]:
-    """Return the members of a list, each of the right type. Raises `DeclarationRefused`."""
-    allowed = LIFE[hook]
-    if not isinstance(answer, Iterable) or isinstance(answer, str | bytes | Mapping):
-        raise _refused(asked, hook, f"it is {_kind(answer)}, not a list of {_names(allowed)}")
-    found = list(answer)
-    odd = next((each for each in found if not isinstance(each, allowed.kinds)), allowed)
-    if odd is not allowed:
-        raise _refused(asked, hook, f"it holds {_kind(odd)}, only {_names(allowed)} may stand there")
-    return found
->>>>>>> 1f6813082961c8c4b872c262484a0b7b667ecb91
 
 
 def _homes(modules: Mapping[str, Module], plugins: Mapping[str, object]) -> Iterator[tuple[str, Path]]:
