@@ -111,7 +111,7 @@ class SourceHandle:
         """
         due = self._call("due", lambda: _due(self.source.due(request, state, now)))
         soonest = None if self._is_own else _soonest(state.chain)
-        return Due(soonest, due.reason) if soonest and due.at < soonest else due
+        return Due(at=soonest, reason=due.reason) if soonest and due.at < soonest else due
 
     def check_files(self, rooted: Callable[[str], Path]) -> None:
         """Have it check, without the network, what its orders would read. Raises `SourceError`, `SourceRaised`, `PluginHangs`."""
