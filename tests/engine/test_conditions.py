@@ -89,7 +89,7 @@ def test_where_all_is_well_nothing_is_told(tunnel):
         (
             OFFERS,
             "return None",
-            "The source failed in due: it returned an object of type NoneType, not a Due.",
+            "The source failed in due: it returned None, not a Due.",
         ),
     ],
 )
