@@ -492,10 +492,10 @@ EXAMPLES: list[AgentError] = [
     plugin_checks.SlotUnseen("admin", TUNNEL),
     plugin_checks.PathOutside("running", "/run/toyd.pid", TUNNEL),
     plugin_checks.ModeOpened("tunnel.pem", "0600", "0644", TUNNEL),
-    plugin_checks.LeftBehind("opt/tunnel.pem", TUNNEL),
+    plugin_checks.FilesLeft("opt/tunnel.pem", TUNNEL),
     plugin_checks.DeploymentDiffers("tunnel", "rolled back", "after a renewal", "live", "It serves another chain.", ""),
     plugin_checks.DeploymentDiffers("tunnel", "not deployed", "after the first deployment", "live", "", ""),
-    plugin_checks.SourceFault("vault", "obtain", "returned NoneType, not Chain", TUNNEL),
+    plugin_checks.SourceFault("vault", "obtain", "returned int, not Chain", TUNNEL),
     plugin_checks.CallFailed("send", OSError(113, "No route to host"), TUNNEL),
     plugin_checks.NothingToCheck("/etc/chainwright/plugins/tunnel.py"),
     # Command line, API, users
