@@ -136,7 +136,7 @@ class _Checking:
         own = {each.rpartition(" ")[2] for each in self.record.contributions}
         for name, source in settings.rungs.items():
             if f"source {name}" in self.record.contributions:
-                checks.check_source(source)
+                checks.check_source(source.source)
         for name, solver in settings.dns_solvers.items():
             checks.check_solver(name, solver)
         for name, notifier in settings.notifiers.items():
