@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, StrictBool, StrictStr, ValidationError
 
 from agent.config.files import SettingsFile, SettingsKey, Tree, read_settings
+from agent.config.defaults import default_refused
 from agent.config.problems import INSTANCE_TABLES, OWN_TABLES, problem, source_key, translate, unknown
 from agent.config.secret_keys import Secrets
 from agent.config.settings import CoreSettings, ModuleEntry, NotifierEntry, PluginEntry, Settings
@@ -167,6 +168,9 @@ class _Validation:
             asked = Asked(self.guard.plugin_of(model), VALIDATION, _shown(key), self._effect(key))
             return self.guard.call(asked, lambda: model.model_validate(values), contract=(ValidationError,))
         except ValidationError as error:
+            asked = Asked(self.guard.plugin_of(model), VALIDATION, _shown(key))
+            if refused := default_refused(asked.plugin, error, model, values):
+                raise PluginFailed(asked, *refused) from error
             for place, cause in translate(error, model, key, values, also=also):
                 self.note(place, cause)
         return None

@@ -17,6 +17,7 @@ from agent.errors.plugin import PluginHangs
 from agent.registry.call_thread import Call, CallThread
 from agent.registry.culprits import Culprits, Place
 from agent.registry.plugin_output import SPEAKER, Speaker, listen
+from agent.registry.wrapper_faults import misused
 from agent.system.activity import HOOK_SECONDS, Activity
 
 T = TypeVar("T")
@@ -184,7 +185,7 @@ class Guard:
         """Return what goes on to the caller."""
         if isinstance(error, contract):
             return error
-        failed = PluginFailed(asked, error, self.culprits.of_error(error))
+        failed = PluginFailed(asked, misused(error) or error, self.culprits.of_error(error))
         failed.__cause__ = error
         return failed
 

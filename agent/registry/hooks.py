@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -23,6 +23,7 @@ from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.contract.systemd_service import SystemdService
 from agent.errors.base import AgentError
+from agent.errors.deploy import TemplateMissing
 from agent.errors.plugin import (
     STAYS,
     DeclarationRefused,
@@ -39,7 +40,7 @@ from agent.registry.contract_checks import implementations, shows_without_endpoi
 from agent.registry.culprits import Culprits
 from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.life_hooks import LIFE, hooks_of, subject_of
-from agent.registry.places import place_of_code
+from agent.registry.places import place_of_answer, place_of_code
 from agent.system.command import Action, Command
 from agent.system.names import is_address, parse_name
 from agent.system.places import Places
@@ -142,6 +143,17 @@ class Hooks:
         """Ask what files of key and chain parts come of `chains`."""
         found: list[ChainFile] = self._ask("receive_chains", asked, chains=chains)
         return found
+
+    def check_slots(self, asked: Module, files: Iterable[ChainFile | Template | Text], context: Context) -> None:
+        """Raise `DeclarationRefused` where a file is of a slot that the module has no need for."""
+        odd = next((each for each in files if each.slot is not None and each.slot not in context.chains), None)
+        if odd is None:
+            return
+        slots = [*dict.fromkeys(need.slot for need in self.declare_needs(asked, context.host)), *context.chains]
+        if odd.slot not in slots:
+            hook = "receive_chains" if isinstance(odd, ChainFile) else "render_files"
+            known = few(list(dict.fromkeys(slots))) or "none"
+            raise _refused(asked, hook, f'the file "{odd.path}" is of the slot "{odd.slot}", and the module asks for: {known}')
 
     def render_files(self, asked: Module, context: Context) -> list[Template | Text]:
         """Ask for the configuration files."""
@@ -284,7 +296,11 @@ class Hooks:
 
     def rendered(self, asked: Declaration, hook: str, work: Callable[[], T]) -> T:
         """Have files rendered, whose templates ask a declaration for its settings and whatever else it has."""
-        return self._guarded(hook, asked, work, contract=(AgentError,), most=RENDER_SECONDS)
+        try:
+            return self._guarded(hook, asked, work, contract=(AgentError,), most=RENDER_SECONDS)
+        except TemplateMissing as error:
+            error.place = error.place or place_of_answer(type(asked), hook)
+            raise
 
     # Asking
 
@@ -295,7 +311,8 @@ class Hooks:
             hook, asked, lambda: _answer(asked, hook, caller(asked=asked, **arguments)), others, (DeclarationRefused,)
         )
         if isinstance(answer, _Wrong):  # not the declaration's own answer, which is checked before policies see it
-            raise PolicyRefused(subject_of(asked), hook, answer.reason, self._changing(hook, asked, others, arguments))
+            policy = self._changing(hook, asked, others, arguments)
+            raise PolicyRefused(subject_of(asked), hook, answer.reason, policy, self._place_of_wrapper(hook, policy))
         return _filled(asked, hook, answer, arguments.get("context"))
 
     def _guarded(
@@ -311,7 +328,7 @@ class Hooks:
         try:
             return self.guard.call(Asked(plugin, hook, subject, STAYS, others), work, contract=contract, most=most)
         except PluginFailed as failed:
-            place = failed.place or place_of_code(getattr(type(asked), hook, None), failed.error)
+            place = failed.place or place_of_answer(type(asked), hook, failed.error)
             if isinstance(failed.error, WrongAnswer):
                 raise DeclarationRefused(subject, hook, str(failed.error), place) from failed.error
             if failed.plugin != plugin and failed.plugin in others:
@@ -326,6 +343,13 @@ class Hooks:
             ]
             self._wrapping[hook] = tuple(_plugin(each.plugin_name) for each in found if each.plugin_name != OWN_ANSWERS)
         return self._wrapping[hook]
+
+    def _place_of_wrapper(self, hook: str, policy: str) -> str:
+        """Return where a plugin wraps a hook; empty: that is in no one place."""
+        found = [
+            each for each in getattr(self._manager.hook, hook).get_hookimpls() if _plugin(each.plugin_name) == policy
+        ]
+        return place_of_code(found[0].function) if len(found) == 1 else ""
 
     def _changing(
         self, hook: str, asked: Declaration, policies: tuple[str, ...], arguments: Mapping[str, object]
@@ -423,7 +447,7 @@ def _homes(modules: Mapping[str, Module], plugins: Mapping[str, object]) -> Iter
 
 
 def _refused(asked: Declaration, hook: str, reason: str) -> DeclarationRefused:
-    return DeclarationRefused(subject_of(asked), hook, reason, place_of_code(getattr(type(asked), hook)))
+    return DeclarationRefused(subject_of(asked), hook, reason, place_of_answer(type(asked), hook))
 
 
 def _is_host(name: str) -> bool:
