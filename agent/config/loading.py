@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, StrictBool, StrictStr, ValidationError
 
-from agent.config.files import SettingsFile, SettingsKey, Tree, read_settings
 from agent.config.defaults import default_refused
+from agent.config.files import SettingsFile, SettingsKey, Tree, read_settings
 from agent.config.problems import INSTANCE_TABLES, OWN_TABLES, problem, source_key, translate, unknown
 from agent.config.secret_keys import Secrets
 from agent.config.settings import CoreSettings, ModuleEntry, NotifierEntry, PluginEntry, Settings
@@ -36,6 +36,7 @@ from agent.registry.answers import WrongAnswer, members, text
 from agent.registry.contract_checks import CORE_KEYS, NAME, NAME_RULE, PLUGIN_KEYS
 from agent.registry.discovery import FoundPlugin
 from agent.registry.guard import Asked, Guard, PluginFailed
+from agent.registry.places import place_of_answer
 from agent.registry.plugins import Registry
 from agent.registry.sources import SourceHandle
 from agent.system.layout import Layout
@@ -311,7 +312,12 @@ class _Validation:
                 for module, cause in self._contradictions(service, sharing) if sharing else ():
                     self.note(("modules", module), cause)
             except PluginFailed as error:
-                failed[name] = ModuleRaised(f"service {name}", "contradictions", error.error, error.place)
+                failed[name] = ModuleRaised(
+                    f"service {name}",
+                    "contradictions",
+                    error.error,
+                    error.place or place_of_answer(type(service), "contradictions"),
+                )
             except PluginHangs as error:
                 failed[name] = error
         return {name: _failed(entry, failed) for name, entry in entries.items()}

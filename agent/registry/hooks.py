@@ -153,7 +153,9 @@ class Hooks:
         if odd.slot not in slots:
             hook = "receive_chains" if isinstance(odd, ChainFile) else "render_files"
             known = few(list(dict.fromkeys(slots))) or "none"
-            raise _refused(asked, hook, f'the file "{odd.path}" is of the slot "{odd.slot}", and the module asks for: {known}')
+            raise _refused(
+                asked, hook, f'the file "{odd.path}" is of the slot "{odd.slot}", and the module asks for: {known}'
+            )
 
     def render_files(self, asked: Module, context: Context) -> list[Template | Text]:
         """Ask for the configuration files."""
@@ -347,7 +349,9 @@ class Hooks:
     def _place_of_wrapper(self, hook: str, policy: str) -> str:
         """Return where a plugin wraps a hook; empty: that is in no one place."""
         found = [
-            each for each in getattr(self._manager.hook, hook).get_hookimpls() if _plugin(each.plugin_name) == policy
+            each
+            for each in getattr(self._manager.hook, hook).get_hookimpls()
+            if each.wrapper and _plugin(each.plugin_name) == policy
         ]
         return place_of_code(found[0].function) if len(found) == 1 else ""
 

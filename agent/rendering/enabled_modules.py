@@ -66,7 +66,7 @@ class EnabledModules:
         return Ownership(self.hooks.said(settings, "file_user", text), self.hooks.said(settings, "file_group", text))
 
     def who_names(self, owner: str, kind: str, name: str) -> tuple[str, str]:
-        """Return who an owner of files, ``module:NAME`` or ``service:NAME``, is to people, and where its plugin names a user or group."""
+        """Return what ``module:NAME`` or ``service:NAME`` is called, and where its plugin names this user or group."""
         word, _, own = owner.partition(":")
         declared: Mapping[str, Module | Service] = self.modules if word == "module" else self.services
         found = type(declared[own]) if own in declared else None
