@@ -32,6 +32,7 @@ class Prosody(Module):
     files = (
         ChainFile(path="{slot}.key", parts=(Part.KEY,)),
         ChainFile(path="{slot}.crt", parts=(Part.FULLCHAIN,)),
+        Template(path="prosody.cfg.lua", publish=Path("/etc/prosody/conf.d/chainwright.cfg.lua")),
     )
     # It reads a configuration file before it says anything of itself, and fails where it can't.
     check = ("prosodyctl", "--config", "{dir}/prosody.cfg.lua", "about")
@@ -40,11 +41,6 @@ class Prosody(Module):
 
     def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         return [self.need(name, slot=slot_of(name)) for name in self.domains]
-
-    def render_files(self, context: Context) -> Iterable[Template]:
-        hosts = {name: slot_of(name) for name in self.domains if slot_of(name) in context.chains}
-        included = Path("/etc/prosody/conf.d/chainwright.cfg.lua")
-        yield Template(path="prosody.cfg.lua", publish=included, values={"hosts": hosts})
 
     def running(self, context: Context) -> Path:
         return context.places.rooted("/run/prosody/prosody.pid")
