@@ -6,7 +6,9 @@ import click
 
 from agent.cli.commands import CommandGroup, Invocation, json_option
 from agent.cli.exit_codes import DEGRADED, DONE
+from agent.cli.new_plugin import new
 from agent.cli.output import columns, print_json, width
+from agent.cli.show_plugin import show
 from agent.cli.words import place_in
 
 COLOURS = {"on": "green", "off": "bright_black", "broken": "red"}
@@ -34,6 +36,8 @@ def plugins(context: click.Context) -> int:
     return DONE if context.invoked_subcommand else _list(context.obj)
 
 
+plugins.add_command(new)
+plugins.add_command(show)
 plugins.params.append(json_option())
 
 

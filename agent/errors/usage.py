@@ -128,6 +128,17 @@ class UnknownFile(UsageError):
     question = property(_question)
 
 
+class UnknownPlugin(UsageError):
+    """No such plugin is installed."""
+
+    code = "usage.unknown_plugin"
+    cause = "There is no plugin {name:quoted}.{question}"
+    fix = "See all: chainwright plugins"
+    name: str
+    known: Collection[str]
+    question = property(_question)
+
+
 class UnknownTemplate(UsageError):
     """No plugin has such a template."""
 
@@ -172,6 +183,25 @@ class TemplateOverridden(UsageError):
     name: str
 
 
+class PluginNameRefused(UsageError):
+    """A new plugin can't have this name."""
+
+    code = "usage.plugin_name"
+    cause = "A new plugin can't be named {name:quoted}: {reason}."
+    fix = "Choose another name, for example: chainwright plugins new tunnel"
+    name: str
+    reason: str
+
+
+class ProjectExists(UsageError):
+    """A new project would be written over something else."""
+
+    code = "usage.project_exists"
+    cause = "There is something at that place already; nothing was written."
+    fix = "Choose another place: --directory DIR"
+    where: str
+
+
 class FileUnwritable(UsageError):
     """What was to be written to a file can't be."""
 
@@ -187,6 +217,14 @@ class TemplateUnwritable(FileUnwritable):
 
     code = "usage.template_unwritable"
     fix = "Call it as root, and see whether there is room: df {where}"
+
+
+class ProjectUnwritable(FileUnwritable):
+    """A new project can't be written."""
+
+    code = "usage.project_unwritable"
+    cause = "The project can't be written: {reason}."
+    fix = "Choose another place: --directory DIR"
 
 
 class InputUnreadable(UsageError):
