@@ -22,9 +22,9 @@ SITES = ("a.example.test", "b.example.test")
 class HAProxied(Example):
     name: ClassVar[str] = "haproxy"
 
-    def site(self, *names: str, upstream: int) -> None:
+    def site(self, *names: str, upstream: int, **more: object) -> None:
         sites = dict.fromkeys(names, f"http://127.0.0.1:{upstream}")
-        self.configure(module={"listen": f"127.0.0.1:{self.port}", "sites": sites})
+        self.configure(module={"listen": f"127.0.0.1:{self.port}", "sites": sites, **more})
 
     def start_service(self) -> None:
         live = self.layout.module("haproxy").live
@@ -69,6 +69,13 @@ def ask(stream: ssl.SSLSocket, name: str) -> bytes:
 def test_before_haproxy_runs_its_files_wait_for_it(box):
     box.apply()
     box.assert_outcome(Outcome.WAITING)
+
+
+def test_it_is_started_where_the_agent_may(box):
+    box.site(*SITES, upstream=box.upstream, start=True)
+    box.apply()
+    box.assert_live()
+    assert box.seen() == box.chains()
 
 
 def test_each_site_is_served_with_its_chain(serving):

@@ -46,7 +46,8 @@ class HAProxy(Module):
         return context.places.run / "haproxy.pid"
 
     def start_command(self, context: Context) -> Command:
-        return Command(("haproxy", "-W", "-D", "-f", "{live}/haproxy.cfg", "-p", "{run}/haproxy.pid"))
+        configuration = context.places.live / "haproxy.cfg"
+        return Command(("haproxy", "-W", "-D", "-f", str(configuration), "-p", str(self.running(context))))
 
     def probes(self, context: Context) -> Iterable[Endpoint]:
         number = context.places.run / "haproxy-generation.sock"
