@@ -59,7 +59,7 @@ def test_a_lock_names_no_address_and_no_place_on_a_machine(lock: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lock", "groups"), [("requirements.lock", ["build"]), ("requirements-test.lock", ["build", "test"])]
+    ("lock", "groups"), [("requirements.lock", ["build"]), ("requirements-test.lock", ["build", "docs", "test"])]
 )
 def test_a_lock_satisfies_what_the_project_declares(lock: str, groups: list[str]) -> None:
     locked = pins(lock)
