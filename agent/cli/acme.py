@@ -228,7 +228,7 @@ def _account_admin(invocation: Invocation) -> Iterator[tuple[AcmeSource, Account
     from agent.sources.acme.account_admin import AccountAdmin
 
     with source_context(Engine(invocation.layout, who=f"chainwright {ACME}"), ACME) as (found, context):
-        source = cast("AcmeSource", found)
+        source = cast("AcmeSource", found.source)
         yield source, AccountAdmin(source, context), context.http01.thumbprint or ""
 
 

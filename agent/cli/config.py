@@ -37,6 +37,8 @@ def check(invocation: Invocation) -> int:
 
     settings, _registry = load_settings(invocation.layout)
     broken = [entry.error.problem for entry in settings.entries.values() if entry.enabled and entry.error]
+    broken += [error.problem for error in settings.failures.values()]
+    broken = list(dict.fromkeys(broken))
     if invocation.as_json:
         print_json({"modules": list(settings.modules), "problems": [each.to_json() for each in broken]})
     else:

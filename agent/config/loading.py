@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, StrictBool, StrictStr, ValidationError
@@ -17,15 +18,31 @@ from agent.contract.notifier import Notifier
 from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.contract.source import Source
-from agent.errors.plugin import ModuleMissing, ModuleRaised, NothingRegistered, PluginError
+from agent.errors.plugin import (
+    PASSED_OVER,
+    STAYS,
+    ModuleMissing,
+    ModuleRaised,
+    NothingRegistered,
+    PartMissing,
+    PluginError,
+    PluginHangs,
+    TableFailed,
+)
 from agent.errors.settings import SettingsProblem, SettingsRefused
-from agent.errors.wording import reason_of
+from agent.errors.wording import few
+from agent.registry.answers import WrongAnswer, members, text
 from agent.registry.contract_checks import CORE_KEYS, NAME, NAME_RULE, PLUGIN_KEYS
 from agent.registry.discovery import FoundPlugin
+from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.plugins import Registry
+from agent.registry.sources import SourceHandle
 from agent.system.layout import Layout
 
 M = TypeVar("M", bound=BaseModel)
+CORE = "agent."
+"""Beginning of the modules whose classes are the core's own."""
+VALIDATION = "the validation of its settings"
 
 
 class _PluginHeader(BaseModel):
@@ -40,12 +57,14 @@ class _InstanceHeader(_PluginHeader):
     plugin: StrictStr | None = None
 
 
-class _Crashed(Exception):
-    """Exception of a plugin's validator that is not a ValueError."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-        super().__init__(reason_of(error))
+EFFECTS = {
+    "source": PASSED_OVER,
+    "services": "The modules that share it stay as they are, the others go on.",
+    "notify": "It tells nobody of anything; the agent goes on.",
+    "dns": "It publishes nothing; the agent goes on.",
+    "plugins": "The plugin is disabled, everything else goes on.",
+}
+"""What it costs where a plugin fails while a table of its kind is read."""
 
 
 def load(
@@ -53,10 +72,12 @@ def load(
     builtin_sources: Iterable[type[Source]],
     files: Sequence[SettingsFile] | None = None,
     given: Sequence[FoundPlugin] = (),
+    guard: Guard | None = None,
 ) -> tuple[Settings, Registry]:
     """Read the files, load the plugins that they name, validate. Raises `SettingsRefused` with every error.
 
     `files`: what was read earlier, to be used instead of what is on disk. `given`: plugins beside those that are installed.
+    `guard`: what asks the plugins, for tests.
     """
     tree = read_settings(layout, files)
     names = wanted(tree)
@@ -67,6 +88,7 @@ def load(
         services=names.services,
         builtin_sources=builtin_sources,
         given=given,
+        guard=guard,
     )
     return build(tree, registry, layout), registry
 
@@ -93,7 +115,10 @@ class _Validation:
         self.tree = tree
         self.registry = registry
         self.layout = layout
+        self.guard = registry.guard
         self.problems: list[SettingsProblem] = []
+        self.failures: dict[SettingsKey, PluginError] = {}
+        """What can't be used because code of its plugin failed."""
         self.secrets = Secrets(layout, tree.origins, self.problems)
 
     def settings(self) -> Settings | None:
@@ -105,7 +130,8 @@ class _Validation:
         services = self._services(
             {service for each in found.values() if each.module for service in each.module.services}
         )
-        self._refuse_contradictions(found, services)
+        found = self._without_failed_services(found)
+        found = self._contradicting(found, services)
         sources = self._sources()
         solvers = self._instances("dns", "DNS solver", self.registry.dns_solvers)
         rungs = self._rungs(sources)
@@ -123,6 +149,7 @@ class _Validation:
             self.tree.origins,
             tuple(self.secrets.files),
             self.tree.files,
+            {".".join(map(str, key)): error for key, error in self.failures.items()},
         )
 
     def note(self, key: SettingsKey, cause: str) -> None:
@@ -132,16 +159,33 @@ class _Validation:
     def _validate(
         self, model: type[M], key: SettingsKey, raw: Mapping[str, Any], also: Collection[str] = ()
     ) -> M | None:
-        """Return the table at `key` as `model`; None: its problems were added. Raises `_Crashed`."""
+        """Return the table at `key` as `model`; None: its problems were added. Raises `PluginFailed`, `PluginHangs`."""
         values = self.secrets.resolve(model, key, raw)
         try:
-            return model.model_validate(values)
+            if model.__module__.startswith(CORE):
+                return model.model_validate(values)
+            asked = Asked(self.guard.plugin_of(model), VALIDATION, _shown(key), self._effect(key))
+            return self.guard.call(asked, lambda: model.model_validate(values), contract=(ValidationError,))
         except ValidationError as error:
             for place, cause in translate(error, model, key, values, also=also):
                 self.note(place, cause)
-        except (Exception, SystemExit) as error:
-            raise _Crashed(error) from error
         return None
+
+    @staticmethod
+    def _effect(key: SettingsKey) -> str:
+        return EFFECTS.get(str(key[0]), STAYS) if len(key) > 1 else PASSED_OVER
+
+    def _fail(self, key: SettingsKey, error: PluginError) -> None:
+        """Note that what a table is about can't be used, which costs only that."""
+        self.failures[key] = error
+
+    def _missing(self, key: SettingsKey, kind: str, name: str) -> bool:
+        """Return whether a name may be that of a broken plugin; then this is noted."""
+        named = {name, *tables_of(self.tree, "plugins")}
+        broken = [each for each in self.registry.broken if each in named]
+        if broken:
+            self._fail(key, PartMissing(_shown(key), kind, name, broken, self._effect(key)))
+        return bool(broken)
 
     def _core(self) -> CoreSettings | None:
         others = {*INSTANCE_TABLES, *OWN_TABLES}
@@ -173,12 +217,20 @@ class _Validation:
             return None
         plugin = header.plugin or name
         kind = self.registry.modules.get(plugin)
-        title = kind.heading() if kind else name
+        title = self._title(kind) if kind else name
         if not header.enabled:
             return ModuleEntry(name, plugin, title, enabled=False)
         if kind is None:
             return self._without_class(key, plugin, explicit=header.plugin is not None)
-        return self._with_class(key, kind, table)
+        return self._with_class(key, kind, title, table)
+
+    def _title(self, kind: type[Module]) -> str:
+        """Return what people call a module; its name where its class fails to say it."""
+        asked = Asked(self.guard.plugin_of(kind), "heading", f"[modules.{kind.name}]", STAYS)
+        try:
+            return self.guard.call(asked, lambda: text(kind.heading()))
+        except (PluginFailed, PluginHangs):
+            return kind.name
 
     def _without_class(self, key: SettingsKey, plugin: str, *, explicit: bool) -> ModuleEntry | None:
         """Return an entry with the error of a broken plugin, which costs its own modules only; an unknown name is a problem."""
@@ -206,17 +258,21 @@ class _Validation:
         broken = [each for each in self.registry.broken if each in named]
         return ModuleMissing(name, plugin, broken) if broken else None
 
-    def _with_class(self, key: SettingsKey, kind: type[Module], table: Mapping[str, Any]) -> ModuleEntry | None:
+    def _with_class(
+        self, key: SettingsKey, kind: type[Module], title: str, table: Mapping[str, Any]
+    ) -> ModuleEntry | None:
         name = str(key[1])
         try:
             module = self._validate(kind, key, _part(table, set(table) - CORE_KEYS), CORE_KEYS)
-        except _Crashed as crash:
-            error = ModuleRaised(name, "the validation of its settings", crash.error)
-            return ModuleEntry(name, kind.name, kind.heading(), enabled=True, error=error)
+        except PluginFailed as failed:
+            error = ModuleRaised(name, VALIDATION, failed.error, failed.place)
+            return ModuleEntry(name, kind.name, title, enabled=True, error=error)
+        except PluginHangs as error:
+            return ModuleEntry(name, kind.name, title, enabled=True, error=error)
         if module is None:
             return None
         self._check_choices(key, module)
-        return ModuleEntry(name, kind.name, kind.heading(), enabled=True, module=module)
+        return ModuleEntry(name, kind.name, title, enabled=True, module=module)
 
     def _check_choices(self, key: SettingsKey, module: Module) -> None:
         """Check settings whose allowed values depend on the plugin and on what is installed."""
@@ -233,19 +289,34 @@ class _Validation:
             configured[name] = self._instance(("services", name), self.registry.services[name], {})
         return {name: each for name, each in sorted(configured.items()) if each is not None}
 
-    def _refuse_contradictions(self, entries: Mapping[str, ModuleEntry], services: Mapping[str, Service]) -> None:
+    def _without_failed_services(self, entries: Mapping[str, ModuleEntry]) -> dict[str, ModuleEntry]:
+        """Return the entries; those of modules that share a service which can't be used say why."""
+        failed = {str(key[1]): error for key, error in self.failures.items() if key[0] == "services"}
+        return {name: _failed(entry, failed) for name, entry in entries.items()}
+
+    def _contradicting(
+        self, entries: Mapping[str, ModuleEntry], services: Mapping[str, Service]
+    ) -> dict[str, ModuleEntry]:
         """Add contradictions between modules that share a service; one that no module uses isn't asked."""
+        failed: dict[str, PluginError] = {}
         for name, service in services.items():
             sharing = {
                 each.name: each.module for each in entries.values() if each.module and name in each.module.services
             }
-            if not sharing:
-                continue
             try:
-                for module, cause in service.contradictions(sharing):
+                for module, cause in self._contradictions(service, sharing) if sharing else ():
                     self.note(("modules", module), cause)
-            except (Exception, SystemExit) as error:
-                self.note(("services", name), f"its plugin failed while comparing its modules: {reason_of(error)}")
+            except PluginFailed as error:
+                failed[name] = ModuleRaised(f"service {name}", "contradictions", error.error, error.place)
+            except PluginHangs as error:
+                failed[name] = error
+        return {name: _failed(entry, failed) for name, entry in entries.items()}
+
+    def _contradictions(self, service: Service, sharing: Mapping[str, Module]) -> list[tuple[str, str]]:
+        asked = Asked(self.guard.plugin_of(type(service)), "contradictions", f"service {service.name}", STAYS)
+        return self.guard.call(
+            asked, lambda: [_pair(each, sharing) for each in members(service.contradictions(sharing), (tuple,))]
+        )
 
     def _left_services(self) -> frozenset[str]:
         """Return services that were deployed to and that no plugin registers any more: their tables are left over."""
@@ -265,7 +336,8 @@ class _Validation:
             if name in left:
                 continue
             if name not in known:
-                self.note((table, name), self._unknown(word, name, known))
+                if not self._missing((table, name), word, name):
+                    self.note((table, name), self._unknown(word, name, known))
             elif isinstance(raw, dict):
                 made[name] = self._instance((table, name), known[name], raw)
         return {name: each for name, each in made.items() if each is not None}
@@ -275,8 +347,10 @@ class _Validation:
     ) -> M | None:
         try:
             return self._validate(model, key, raw, also)
-        except _Crashed as crash:
-            self.note(key, f"its plugin failed while reading this table: {crash}")
+        except PluginFailed as failed:
+            self._fail(key, TableFailed(_shown(key), failed.error, self._effect(key), failed.place))
+        except PluginHangs as error:
+            self._fail(key, error)
         return None
 
     def _sources(self) -> dict[str, Any]:
@@ -292,18 +366,24 @@ class _Validation:
                 made[name] = instance
         return made
 
-    def _rungs(self, configured: Mapping[str, Any]) -> dict[str, Source]:
-        rungs: dict[str, Source] = {}
+    def _rungs(self, configured: Mapping[str, Any]) -> dict[str, SourceHandle]:
+        rungs: dict[str, SourceHandle] = {}
         default = CoreSettings.model_fields["sources"].default
         for name in texts(self.tree.values.get("sources", list(default))):
             kind = self.registry.sources.get(name)
             if kind is None:
-                self.note(("sources",), self._no_source(name))
+                if source_key(name) not in self.failures and not self._missing(source_key(name), "source", name):
+                    self.note(("sources",), self._no_source(name))
             elif name in tables_of(self.tree, "source") or (name in OWN_TABLES and name in self.tree.values):
-                rungs |= {name: configured[name]} if name in configured else {}
+                rungs |= {name: self._handle(configured[name])} if name in configured else {}
             elif made := self._instance(source_key(name), kind, {}):
-                rungs[name] = made
+                rungs[name] = self._handle(made)
+        if not rungs and self.failures and not self.problems:
+            self.note(("sources",), f"none of these can be used: {few(list(map(_reason, self.failures.values())))}")
         return rungs
+
+    def _handle(self, source: Source) -> SourceHandle:
+        return SourceHandle(source, self.guard)
 
     def _plugins(self) -> dict[str, PluginEntry]:
         """Return the settings of plugins as a whole: of those with a table, and of those that are enabled by another one."""
@@ -360,6 +440,27 @@ class _Validation:
         text = unknown(f'no {word} is named "{name}"', name, known, "known")
         broken = ", ".join(sorted(self.registry.broken))
         return f"{text}; broken plugins: {broken} (chainwright plugins)" if broken else text
+
+
+def _failed(entry: ModuleEntry, services: Mapping[str, PluginError]) -> ModuleEntry:
+    """Return an entry, with the error of one of its services where that can't be used."""
+    error = next((services[each] for each in entry.module.services if each in services), None) if entry.module else None
+    return replace(entry, module=None, error=error) if error else entry
+
+
+def _pair(found: tuple[object, ...], sharing: Collection[str]) -> tuple[str, str]:
+    """Return a module and why it is contradicted, as a service says. Raises `WrongAnswer`."""
+    if len(found) != 2 or found[0] not in sharing:
+        raise WrongAnswer("it holds something else than pairs of a module that shares the service, and a reason")
+    return str(found[0]), text(found[1])
+
+
+def _reason(error: PluginError) -> str:
+    return error.problem.cause.rstrip(".")
+
+
+def _shown(key: SettingsKey) -> str:
+    return f"[{'.'.join(map(str, key))}]"
 
 
 def _part(table: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from agent.contract.module import Module
 from agent.contract.notifier import Notifier
 from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
-from agent.contract.source import DnsSolver, Source
+from agent.contract.source import DnsSolver
 from agent.errors.plugin import PluginError
 from agent.pki.key import KeyType
+from agent.registry.sources import SourceHandle
 from agent.system.names import is_address, parse_name
 
 
@@ -185,7 +186,7 @@ class Settings:
     """Every module table by name, sorted; those that are disabled or broken too."""
     services: Mapping[str, Service]
     """Registered services that a module uses or a table configures."""
-    rungs: Mapping[str, Source]
+    rungs: Mapping[str, SourceHandle]
     """The sources of the ladder with their settings, in its order."""
     dns_solvers: Mapping[str, DnsSolver]
     """Solvers that a ``[dns.NAME]`` table configures."""
@@ -198,6 +199,8 @@ class Settings:
     """Files of secrets, outside of the settings."""
     files: tuple[SettingsFile, ...] = field(default=(), repr=False)
     """What the settings were read from."""
+    failures: Mapping[str, PluginError] = field(default_factory=dict)
+    """Tables of sources, services, plugins and others that can't be used, as code of their plugins failed: ``source.vault``."""
 
     @property
     def modules(self) -> dict[str, Module]:

@@ -62,7 +62,7 @@ def shown_tables(settings: Settings) -> list[ShownTable]:
 
 def _instances(settings: Settings) -> Iterator[tuple[SettingsKey, BaseModel]]:
     yield from ((("services", name), each) for name, each in settings.services.items())
-    yield from ((source_key(name), each) for name, each in settings.rungs.items())
+    yield from ((source_key(name), each.source) for name, each in settings.rungs.items())
     yield from ((("dns", name), each) for name, each in settings.dns_solvers.items())
 
 

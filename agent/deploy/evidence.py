@@ -158,15 +158,16 @@ def restart_advice(context: DeployContext, module: str) -> str:
     """Return how an administrator sees why the services of a module ended, and starts them."""
     names = context.enabled.modules[module].services if module in context.enabled.modules else ()
     services = [context.enabled.services[name] for name in names if name in context.enabled.services]
-    advice = (_advice_of(each, systemd=BOOTED.is_dir()) for each in services)
+    advice = (_advice_of(context, each, systemd=BOOTED.is_dir()) for each in services)
     return "; ".join(dict.fromkeys(advice)) or f"start the service of {module}"
 
 
-def _advice_of(service: Service, *, systemd: bool) -> str:
+def _advice_of(context: DeployContext, service: Service, *, systemd: bool) -> str:
     """Return the service's own advice, unless that is a command that does not work here."""
-    if SYSTEMCTL in service.restart_advice and not systemd:
+    advice = context.enabled.hooks.text_of(service, "restart_advice", f"start {service.name}")
+    if SYSTEMCTL in advice and not systemd:
         return f'set manager = "commands" in [services.{service.name}], as systemd does not run here, {APPLY}'
-    return service.restart_advice
+    return advice
 
 
 def _served_at(last: EndpointRecord | None) -> datetime | None:

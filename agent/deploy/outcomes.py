@@ -121,7 +121,8 @@ class Outcomes:
 
     def _unseen(self, deployment: Deployment) -> Deployment:
         """Return a deployment as switched, not seen: a problem, unless the plugin says that nothing can show it."""
-        explained = self._context.enabled.modules[deployment.module].unprobed
+        enabled = self._context.enabled
+        explained = enabled.hooks.text_of(enabled.modules[deployment.module], "unprobed", "")
         problem = None if explained else NotSeen(deployment.module, names_of(self._units, deployment.module)).problem
         return replace(deployment, outcome=Outcome.UNSEEN, problem=problem)
 

@@ -12,7 +12,8 @@ from agent.contract.context import Context, ModulePart, ServiceContext
 from agent.contract.service import Service
 from agent.errors import AgentError
 from agent.model.footprint import ServiceFootprint
-from agent.rendering.enabled_modules import EnabledModules, ask_declaration
+from agent.registry.answers import truth
+from agent.rendering.enabled_modules import EnabledModules
 from agent.rendering.render import Rendering, filled_in
 from agent.system.command import Action, Command
 
@@ -118,12 +119,12 @@ class OwnUnit(Unit):
     @property
     def checks_in_place(self) -> bool:
         """Whether the module says so."""
-        return ask_declaration(self._module, "checks_in_place", lambda: self._module.checks_in_place)
+        return self._hooks.said(self._module, "checks_in_place", truth)
 
     @property
     def disruptive(self) -> bool:
         """Whether the module says so."""
-        return self._module.disruptive
+        return self._hooks.said(self._module, "disruptive", truth)
 
     @property
     def may_start(self) -> bool:
@@ -187,12 +188,12 @@ class SharedUnit(EntryUnit):
     @property
     def checks_in_place(self) -> bool:
         """Whether the service says so."""
-        return ask_declaration(self._service, "checks_in_place", lambda: self._service.checks_in_place)
+        return self._hooks.said(self._service, "checks_in_place", truth)
 
     @property
     def disruptive(self) -> bool:
         """Whether the service says so."""
-        return ask_declaration(self._service, "disruptive", lambda: self._service.disruptive)
+        return self._hooks.said(self._service, "disruptive", truth)
 
     @property
     def may_start(self) -> bool:
@@ -238,7 +239,7 @@ class SharedUnit(EntryUnit):
     @property
     def reload_proves(self) -> bool:
         """Whether the service says so."""
-        return ask_declaration(self._service, "reload_proves", lambda: self._service.reload_proves)
+        return self._hooks.said(self._service, "reload_proves", truth)
 
     def confirm(self, candidate: Candidate) -> Command | None:
         """Ask the service."""

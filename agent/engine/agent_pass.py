@@ -8,7 +8,6 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from agent.contract.source import Source
 from agent.deploy import deployer
 from agent.deploy.deploy_context import Alternative, DeployContext, no_alternative
 from agent.deploy.drift import find_damage
@@ -43,6 +42,7 @@ from agent.planning import (
 )
 from agent.planning.alternatives import Alternatives
 from agent.probing.probe import Prober
+from agent.registry.sources import SourceHandle
 from agent.store import Store
 from agent.store.restarts import KEY as RESTARTS
 from agent.system.command import Runner
@@ -126,11 +126,11 @@ class Pass:
         return made.due_as_well(next_tries(self._store.observations.all(), now))
 
     @property
-    def rungs(self) -> Collection[Source]:
+    def rungs(self) -> Collection[SourceHandle]:
         """The sources of the ladder."""
         return self._inputs.settings.rungs.values()
 
-    def source(self, name: str) -> Source:
+    def source(self, name: str) -> SourceHandle:
         """Return a rung by its name."""
         return self._inputs.settings.rungs[name]
 

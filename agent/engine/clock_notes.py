@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.contract.source import Source
 from agent.engine.bus import Bus
 from agent.engine.time_asked import TimeAsked
 from agent.health.clock import kind_in_words
 from agent.model.events import Event, EventKind
 from agent.model.records import UPLOADED
 from agent.planning import ClockDoubt
+from agent.registry.sources import SourceHandle
 from agent.store import Store
 from agent.system.clock import Clock
 from agent.system.clock_judgement import Doubt
@@ -33,7 +33,7 @@ def doubt_of(clock: Now) -> Doubt | None:
     return clock.doubt if isinstance(clock, Clock) else None
 
 
-def clock_doubt(clock: Now, rungs: Iterable[Source], now: datetime) -> ClockDoubt | None:
+def clock_doubt(clock: Now, rungs: Iterable[SourceHandle], now: datetime) -> ClockDoubt | None:
     """Return the doubt as far as planning goes: when the CAs are asked what time it is, at `now` where they weren't yet."""
     if not isinstance(clock, Clock) or clock.doubt is None:
         return None

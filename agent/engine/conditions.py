@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from agent.errors.plugin import PluginError
 from agent.errors.problem import Problem
 from agent.health.modes import of_repairs
 from agent.model.finding import Finding, Severity, SubjectKind
@@ -19,6 +20,13 @@ def of_plugins(plugins: Iterable[PluginRecord]) -> Iterator[Finding]:
     for plugin in plugins:
         for error in plugin.errors if plugin.enabled else ():
             yield Finding(SubjectKind.PLUGIN, plugin.name, Severity.WARNING, error.problem)
+
+
+def of_tables(failures: Mapping[str, PluginError]) -> Iterator[Finding]:
+    """Yield the tables of the settings that can't be used, as code of their plugins failed."""
+    for table, error in failures.items():
+        kind, _, name = table.rpartition(".")
+        yield Finding(SubjectKind.PLUGIN, name, Severity.WARNING, error.problem, title=f"{kind or 'source'} {name}")
 
 
 def of_sources(broken: Mapping[str, Problem]) -> Iterator[Finding]:

@@ -13,14 +13,14 @@ from agent.system.text import printable
 LONGEST_TEXT = 500
 
 if TYPE_CHECKING:
-    from agent.contract.source import Source
     from agent.engine.order_context import StoredOrderContext
     from agent.model.need import Request
     from agent.pki.chain import Chain
     from agent.pki.judgement import Judgement
+    from agent.registry.sources import SourceHandle
 
 
-def check_delivery(chain: Chain, source: Source, request: Request, context: StoredOrderContext) -> Judgement:
+def check_delivery(chain: Chain, source: SourceHandle, request: Request, context: StoredOrderContext) -> Judgement:
     """Return what clients make of a chain that is what was asked for.
 
     Raises `ChainUnexpected` where names, type of key or purpose are not those of `request`, and `ChainRefused` where no client

@@ -309,7 +309,7 @@ class Engine:
 
     def watch(self, inputs: PassInputs) -> None:
         """Have the plugins told of that are asked, and left out which are to be avoided."""
-        inputs.hooks.activity, inputs.hooks.avoided = self.activity, self.avoided
+        inputs.hooks.guard.activity, inputs.hooks.guard.avoided = self.activity, self.avoided
 
     def _pass(self, store: Store, inputs: PassInputs, job: str) -> Pass:
         self.watch(inputs)

@@ -7,20 +7,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from agent.contract.source import Source, is_aware
+from agent.contract.source import is_aware
 from agent.crl import RevocationLists, check_revocation
 from agent.engine.bus import Bus
 from agent.engine.kept_keys import distrust_key
 from agent.engine.source_context import StoredSourceContext
 from agent.errors import AgentError, SourceError
 from agent.errors.problem import rfc3339
-from agent.errors.source import OrderCancelled, SourceCrashed
+from agent.errors.source import OrderCancelled
 from agent.model.events import Event, EventKind
 from agent.model.pause import LONGEST_INQUIRY, LONGEST_LIST
 from agent.model.records import UPLOADED, Watch
 from agent.pki.chain import Chain
 from agent.pki.revocation import RevocationReason
 from agent.planning import Inquire
+from agent.registry.sources import SourceHandle, crashed
 from agent.store import Store
 
 BACK_OFF = (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(hours=6))
@@ -60,7 +61,7 @@ def ask_about(
     action: Inquire,
     load: Callable[[], Chain],
     before: Watch | None,
-    source: Source,
+    source: SourceHandle,
     context: StoredSourceContext,
     lists: RevocationLists,
     *,
@@ -98,9 +99,9 @@ class _Inquiry:
         except AgentError as error:
             self._fail(error, instant)
         except Exception as error:
-            self._fail(SourceCrashed(self._action.source, error, self._clock()), instant)
+            self._fail(crashed(self._action.source, error, self._clock()), instant)
 
-    def ask_source(self, source: Source, context: StoredSourceContext) -> None:
+    def ask_source(self, source: SourceHandle, context: StoredSourceContext) -> None:
         """Have the source ask its CA."""
         answer = source.inquire(self._load(), self._before, context)
         if answer is not None and not isinstance(answer, Watch):

@@ -9,7 +9,6 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from agent.contract.source import Source
 from agent.engine.delivery_checks import checked_text
 from agent.engine.kept_keys import KeyKeeper
 from agent.engine.source_context import SourceServices, StoredSourceContext
@@ -19,6 +18,7 @@ from agent.pki.authority import Root
 from agent.pki.chain import Chain
 from agent.pki.key import KeyKind
 from agent.planning import Obtain
+from agent.registry.sources import SourceHandle
 
 if TYPE_CHECKING:
     from agent.pki.private_key import PrivateKey
@@ -33,7 +33,7 @@ class StoredOrderContext(StoredSourceContext):
     def __init__(
         self,
         services: SourceServices,
-        source: Source,
+        source: SourceHandle,
         obtain: Obtain,
         stop: threading.Event,
         roots: dict[KeyKind, Root] | None = None,

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from agent.contract.source import OrderRecord, Source, is_aware
+from agent.contract.source import OrderRecord, is_aware
 from agent.engine.bus import Bus
 from agent.engine.delivery_checks import check_delivery, checked_text
 from agent.engine.kept_keys import note_delivery, why_given_up
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.source_context import SourceServices
 from agent.errors import AgentError, SourceError
-from agent.errors.source import KeyGivenUp, OrderCancelled, OrderHeld, SourceCrashed
+from agent.errors.source import KeyGivenUp, OrderCancelled, OrderHeld
 from agent.model.events import Event, EventKind
 from agent.model.need import Request
 from agent.model.pause import LONGEST_ORDER, back_off
@@ -26,6 +26,7 @@ from agent.pki.judgement import Objection
 from agent.planning import Obtain
 from agent.planning.renewal import safety_floor
 from agent.planning.retries import before_deadlines
+from agent.registry.sources import SourceHandle, crashed
 from agent.store import Store
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ REMARK = "source.remark"
 class Delivery:
     """Outcome of one order."""
 
-    source: Source
+    source: SourceHandle
     obtain: Obtain
     at: datetime
     chain: Chain | None = None
@@ -51,13 +52,13 @@ class Delivery:
     warnings: tuple[Objection, ...] = ()
     """What some clients, or the source itself, say of the chain."""
     origin: str = ""
-    """`Source.origin`."""
+    """`SourceHandle.origin`."""
 
     def __str__(self) -> str:
         return f"{self.source.name} delivered a chain for {', '.join(sorted(self.obtain.request.names)[:3])}"
 
 
-def ask(source: Source, obtain: Obtain, context: StoredOrderContext) -> Delivery:
+def ask(source: SourceHandle, obtain: Obtain, context: StoredOrderContext) -> Delivery:
     """Ask a source for a chain, whatever it does. Nothing is begun when the agent is about to stop."""
     if context.cancelled:
         return Delivery(source, obtain, context.now(), error=_stopped(obtain, context), begun=False)
@@ -72,9 +73,6 @@ def ask(source: Source, obtain: Obtain, context: StoredOrderContext) -> Delivery
     except AgentError as error:
         if context.held:  # what it met may come of the clock: nothing is lost, and it doesn't count
             return Delivery(source, obtain, context.now(), error=OrderHeld(obtain.source))
-        if not is_aware(error.retry_at):
-            naive = ValueError(f"{type(error).__name__}.retry_at has no time zone")
-            error = SourceCrashed(obtain.source, naive, context.now() + back_off(1))
         if isinstance(error, SourceError) and error.retry_at is not None:
             error.retry_at = before_deadlines(error.retry_at, context.now(), obtain.deadlines, _earliest(error))
         return Delivery(source, obtain, context.now(), error=error)
@@ -82,7 +80,7 @@ def ask(source: Source, obtain: Obtain, context: StoredOrderContext) -> Delivery
         now = context.now()
         if context.held:
             return Delivery(source, obtain, now, error=OrderHeld(obtain.source))
-        return Delivery(source, obtain, now, error=SourceCrashed(obtain.source, error, now + back_off(1)))
+        return Delivery(source, obtain, now, error=crashed(obtain.source, error, now + back_off(1)))
 
 
 def _earliest(error: SourceError) -> datetime | None:
@@ -98,7 +96,7 @@ def _stopped(obtain: Obtain, context: StoredOrderContext) -> OrderCancelled:
 def obtain_at_once(
     store: Store,
     bus: Bus,
-    orders: Iterable[tuple[Source, Obtain]],
+    orders: Iterable[tuple[SourceHandle, Obtain]],
     services: SourceServices,
     batch_seconds: float = BATCH_SECONDS,
 ) -> Iterator[Delivery]:

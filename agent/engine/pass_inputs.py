@@ -89,7 +89,7 @@ class LastHooks:
         if self._made is None or self._made[0] is not loaded:
             settings, registry = loaded
             asked = {f"plugins.{name}": each for name, each in settings.plugin_settings.items()}
-            hooks = Hooks(settings.modules, {**registry.enabled_plugins, **asked}, settings.services)
+            hooks = Hooks(settings.modules, {**registry.enabled_plugins, **asked}, settings.services, registry.guard)
             found = listeners_of(registry, settings.plugin_settings, settings.modules, settings.notifiers)
             listeners = {name: (each.kind, each.plugin) for name, each in found.items()}
             self._made = loaded, hooks, listeners
@@ -119,7 +119,7 @@ def read_pass_inputs(
         services=settings.services,
         host=replace(facts, failing=store.failing.names(settings.rungs)) if store else facts,
         http01=Http01(webroot=layout.webroot, thumbprint=_thumbprint(settings, store) if store else None),
-        issuers=_issuers(settings, store) if store else (),
+        issuers=_issuers(settings, hooks, store) if store else (),
         lost=_lost_parts(layout, settings, store) if store else {},
         resolved=by_module(store.resolved.all()) if store else {},
     )
@@ -240,15 +240,15 @@ def _record(last: ModuleRecord | None, entry: ModuleEntry, problem: Problem | No
 
 def with_issuers(inputs: PassInputs, store: Store) -> PassInputs:
     """Return the inputs with the roots and their lists as they are now."""
-    found = _issuers(inputs.settings, store)
+    found = _issuers(inputs.settings, inputs.hooks, store)
     if found == inputs.enabled.issuers:
         return inputs
     return replace(inputs, enabled=replace(inputs.enabled, issuers=found))
 
 
-def _issuers(settings: Settings, store: Store) -> tuple[Issuer, ...]:
+def _issuers(settings: Settings, hooks: Hooks, store: Store) -> tuple[Issuer, ...]:
     """Return the appliance's roots when some module verifies what they have signed."""
-    if not any(module.verifies_peers for module in settings.modules.values()):
+    if not any(hooks.is_so(module, "verifies_peers") for module in settings.modules.values()):
         return ()
     lists, crosses = store.revocations.lists(), store.roots.crosses()
     found = [

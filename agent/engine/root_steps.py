@@ -15,6 +15,7 @@ from agent.model.finding import Finding
 from agent.model.need import HostFacts
 from agent.model.root import PUBLISHED, CrossCertificate, RootPhase
 from agent.planning import (
+    LOCAL,
     BeginSigning,
     BelieveAgain,
     CrossCertify,
@@ -25,7 +26,6 @@ from agent.planning import (
     RootStep,
     describe,
 )
-from agent.planning.binding import LOCAL
 from agent.planning.root_life import signing_instant, signing_instant_beside
 from agent.store import Store
 
@@ -42,7 +42,8 @@ def signing_date(store: Store, settings: Settings, now: datetime, *, beside: boo
         return now
     if present is None:
         return signing_instant_beside(main, now, overlap)
-    leaf_lifetime = timedelta(days=getattr(settings.rungs.get(LOCAL), "lifetime_days", 0))
+    local = settings.rungs.get(LOCAL)
+    leaf_lifetime = timedelta(days=getattr(local.source, "lifetime_days", 0) if local else 0)
     return signing_instant(present, now, overlap, leaf_lifetime)
 
 

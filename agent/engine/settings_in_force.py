@@ -14,6 +14,7 @@ from agent.config.settings import Settings
 from agent.engine.unchanged_settings import Loaded, Loader, UnchangedSettings
 from agent.errors import AgentError
 from agent.errors.settings import SettingsRefused
+from agent.registry.hooks import text_of
 from agent.sources import BUILT_IN
 from agent.store import Store
 from agent.system.layout import Layout
@@ -37,8 +38,11 @@ class KeptSettings:
     @property
     def api_users(self) -> list[str]:
         """Return the users whose processes may use the local API."""
-        modules = self._last[0].modules.values() if self._last else ()
-        return list(dict.fromkeys(module.api_user for module in modules if module.api_user))
+        if self._last is None:
+            return []
+        settings, registry = self._last
+        users = [text_of(registry.guard, module, "api_user", "") for module in settings.modules.values()]
+        return list(dict.fromkeys(user for user in users if user))
 
     def __call__(self, layout: Layout) -> Loaded:
         """Load. Raises `SettingsRefused` while there are none to fall back on."""

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.contract.context import Http01
-from agent.contract.source import Ledger, Memory, Source
+from agent.contract.source import Ledger, Memory
 from agent.engine.bus import Bus
 from agent.engine.clock_notes import doubt_of
 from agent.engine.shared_objects import SharedObjects
 from agent.engine.write_queue import Writer
 from agent.errors.upload import TrustUnreadable
 from agent.model.events import Event, EventKind
+from agent.registry.sources import SourceHandle
 from agent.system.layout import Layout
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class StoredSourceContext:
     def __init__(
         self,
         services: SourceServices,
-        source: Source,
+        source: SourceHandle,
         stop: threading.Event,
         about: Mapping[str, Any],
         *,
@@ -120,7 +121,9 @@ class StoredSourceContext:
         """Return the appliance's ACME account key. Raises `SealBroken`."""
         key = self._services.writer.read(lambda store: store.account_keys.load())
         if key is None:
-            raise LookupError(f"{type(self._source).__name__} asks for the account key without `uses_account_key`")
+            raise LookupError(
+                f"{type(self._source.source).__name__} asks for the account key without `uses_account_key`"
+            )
         return key
 
     @property

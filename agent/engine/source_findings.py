@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from agent.contract.source import Source
 from agent.engine.delivery_checks import checked_text
-from agent.errors.plugin import SourceRaised
+from agent.errors.plugin import PluginError
 from agent.errors.problem import Problem
 from agent.errors.source import SourceError
 from agent.health.problems import origin_changed
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.records import ChainRecord, OrderRecord
-from agent.registry.places import place_of_code
+from agent.registry.sources import SourceHandle
 
 UNREACHED = frozenset(
     {
@@ -48,7 +46,7 @@ TRANSIENT = 2
 
 
 def source_findings(
-    ladder: Iterable[Source],
+    ladder: Iterable[SourceHandle],
     orders: Iterable[OrderRecord],
     bound: Iterable[ChainRecord],
     rooted: Callable[[str], Path],
@@ -66,17 +64,18 @@ def source_findings(
         yield from _of_files(source, title, rooted)
         yield from _of_orders(source, title, failed[source.name])
         yield from _of_origin(source, title, chains)
+        for error in source.failures.values():
+            yield Finding(SubjectKind.PLUGIN, source.name, Severity.WARNING, replace(error.problem, effect=""))
 
 
-def named_files(ladder: Iterable[Source], rooted: Callable[[str], Path]) -> Iterator[Path]:
+def named_files(ladder: Iterable[SourceHandle], rooted: Callable[[str], Path]) -> Iterator[Path]:
     """Yield the files of the settings that the sources read at an order; none of one that fails to tell."""
     for source in ladder:
-        with suppress(Exception):
-            yield from [rooted(path) for path in source.named_files]
+        yield from (rooted(path) for path in source.named_files)
 
 
 def with_unanswered(
-    ladder: Iterable[Source], found: Iterable[Finding], before: Iterable[Finding], asked: Container[str]
+    ladder: Iterable[SourceHandle], found: Iterable[Finding], before: Iterable[Finding], asked: Container[str]
 ) -> Iterator[Finding]:
     """Yield findings, and those of `before` about CAs that could not be asked and have not answered since.
 
@@ -97,30 +96,21 @@ def _is_unreached(finding: Finding) -> bool:
     return finding.kind is SubjectKind.CA and finding.problem.code in UNREACHED
 
 
-def _title(source: Source) -> str:
-    return _said(source, "authority") or source.name
+def _title(source: SourceHandle) -> str:
+    return checked_text(source.authority) or source.name
 
 
-def _said(source: Source, attribute: str) -> str:
-    """Return what a plugin's property says; nothing where it fails, which its next order tells."""
-    try:
-        return checked_text(getattr(source, attribute))
-    except Exception:
-        return ""
-
-
-def _of_files(source: Source, title: str, rooted: Callable[[str], Path]) -> Iterator[Finding]:
+def _of_files(source: SourceHandle, title: str, rooted: Callable[[str], Path]) -> Iterator[Finding]:
     """Yield what is wrong with the files that the settings name, long before an order needs them."""
     try:
         source.check_files(rooted)
     except SourceError as error:
         yield Finding(SubjectKind.CA, source.name, Severity.WARNING, error.problem, title=title)
-    except (Exception, SystemExit) as error:
-        raised = SourceRaised(source.name, "check_files", error, place_of_code(type(source).check_files, error))
-        yield Finding(SubjectKind.PLUGIN, source.name, Severity.WARNING, replace(raised.problem, effect=""))
+    except PluginError as error:
+        yield Finding(SubjectKind.PLUGIN, source.name, Severity.WARNING, replace(error.problem, effect=""))
 
 
-def _of_orders(source: Source, title: str, orders: Iterable[OrderRecord]) -> Iterator[Finding]:
+def _of_orders(source: SourceHandle, title: str, orders: Iterable[OrderRecord]) -> Iterator[Finding]:
     """Yield each kind of failure once, as its order says that has failed most often; some are only noted while they are new."""
     worst: dict[str, OrderRecord] = {}
     for order in sorted(orders, key=lambda each: (each.attempts, each.request)):
@@ -135,8 +125,8 @@ def _of_orders(source: Source, title: str, orders: Iterable[OrderRecord]) -> Ite
             yield Finding(SubjectKind.PLUGIN, source.name, Severity.WARNING, _problem(order.problem))
 
 
-def _of_origin(source: Source, title: str, bound: Iterable[ChainRecord]) -> Iterator[Finding]:
-    origin = _said(source, "origin")
+def _of_origin(source: SourceHandle, title: str, bound: Iterable[ChainRecord]) -> Iterator[Finding]:
+    origin = checked_text(source.origin)
     others = [each for each in bound if each.source == source.name and each.origin not in {"", origin}]
     if origin and others:
         names = sorted({each.names[0] for each in others})

@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from agent.contract.source import Source, SourceContext, is_aware
+from agent.contract.source import SourceContext, is_aware
+from agent.registry.sources import SourceHandle
 
 AGREES = timedelta(minutes=10)
 """So much a clock may differ from that of a CA."""
@@ -40,7 +41,7 @@ class TimeAsked:
         )
 
 
-def ask_the_time(asked: Sequence[tuple[Source, SourceContext]], wall: Callable[[], datetime]) -> TimeAsked:
+def ask_the_time(asked: Sequence[tuple[SourceHandle, SourceContext]], wall: Callable[[], datetime]) -> TimeAsked:
     """Ask each CA, and the only one twice. `wall`: what the machine's clock shows."""
     found = [(source.authority, _agrees(source, context, wall)) for source, context in asked]
     if found[1:] or not found[0][1]:
@@ -50,7 +51,7 @@ def ask_the_time(asked: Sequence[tuple[Source, SourceContext]], wall: Callable[[
     return _of([*found, (source.authority, _agrees(source, context, wall))])
 
 
-def _agrees(source: Source, context: SourceContext, wall: Callable[[], datetime]) -> bool | None:
+def _agrees(source: SourceHandle, context: SourceContext, wall: Callable[[], datetime]) -> bool | None:
     """Return whether a CA agrees with the machine's clock; None: it gives no answer, whatever the source does."""
     if context.cancelled:
         return None

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 from agent.contract.context import Http01
-from agent.contract.source import Source
 from agent.crl import RevocationLists
 from agent.engine import policy_questions, tlsa_questions
 from agent.engine.bus import Bus
@@ -30,6 +29,7 @@ from agent.errors.wording import reason_of
 from agent.model.events import Event, EventKind
 from agent.pki.chain import Chain
 from agent.planning import Inquire, Obtain
+from agent.registry.sources import SourceHandle
 from agent.store import Store
 from agent.system.clock import Clock as MachineClock
 from agent.system.layout import Layout
@@ -59,9 +59,9 @@ class Workers:
         self._write_queue = WriteQueue(opened, self._renew_leases, heartbeat_seconds=heartbeat_seconds)
         self._shared = SharedObjects(self._note_failed_close)
         self._lists = RevocationLists()
-        self._orders = WorkerPool[Delivery, Source](self._wake)
-        self._inquiries = WorkerPool[InquiryResult, Source](self._wake)
-        self._times = WorkerPool[TimeAsked, Source](self._wake)
+        self._orders = WorkerPool[Delivery, SourceHandle](self._wake)
+        self._inquiries = WorkerPool[InquiryResult, SourceHandle](self._wake)
+        self._times = WorkerPool[TimeAsked, SourceHandle](self._wake)
         self._tlsa = WorkerPool[list[TlsaAnswer], Dns](self._wake)
         self._policies = WorkerPool[list[PolicyAnswer], Dns](self._wake)
         self.wake = threading.Event()
@@ -74,7 +74,7 @@ class Workers:
 
     # Beginning
 
-    def order(self, store: Store, orders: Iterable[tuple[Source, Obtain]], services: SourceServices) -> None:
+    def order(self, store: Store, orders: Iterable[tuple[SourceHandle, Obtain]], services: SourceServices) -> None:
         """Begin orders, but for those that this or another living process works at. Call under the lock."""
         fresh = [(source, obtain) for source, obtain in orders if obtain.key not in self._orders]
         if not fresh:
@@ -89,7 +89,12 @@ class Workers:
             self._orders.add(obtain.key, source, partial(ask, source, obtain, context))
 
     def inquire(
-        self, store: Store, inquiries: Iterable[tuple[Source, Inquire]], services: SourceServices, *, private: bool
+        self,
+        store: Store,
+        inquiries: Iterable[tuple[SourceHandle, Inquire]],
+        services: SourceServices,
+        *,
+        private: bool,
     ) -> None:
         """Begin inquiries that are not running yet. Call under the lock. `private`: as for `check_revocation`."""
         fresh = [(source, action) for source, action in inquiries if action.chain not in self._inquiries]
@@ -121,7 +126,7 @@ class Workers:
         work = partial(policy_questions.ask_policies, domains, self._policies.stop.is_set)
         self._policies.add(POLICIES, Dns("policies"), work)
 
-    def ask_the_time(self, rungs: Iterable[Source], services: SourceServices) -> None:
+    def ask_the_time(self, rungs: Iterable[SourceHandle], services: SourceServices) -> None:
         """Ask the CAs what time it is, unless that is under way."""
         asked = [source for source in rungs if source.tells_time]
         if not asked or TIME in self._times or not isinstance(self._clock, MachineClock):
@@ -209,7 +214,7 @@ class Workers:
 
     # Ending
 
-    def tidy(self, rungs: Iterable[Source]) -> None:
+    def tidy(self, rungs: Iterable[SourceHandle]) -> None:
         """Close what sources shared with settings that are no longer in force and that nothing uses any more."""
         working = [*self._orders.sources, *self._inquiries.sources]
         self._shared.keep(keys_of(rungs) | {key_of(source) for source in working})
@@ -236,7 +241,7 @@ class Workers:
     def _renew_leases(self, store: Store) -> None:
         store.orders.renew(self._clock())
 
-    def _note_failed_close(self, source: str, error: Exception) -> None:
+    def _note_failed_close(self, source: str, error: BaseException) -> None:
         cause = f"Closing what the source {source} shared failed: {reason_of(error)}."
         event = Event(at=self._clock(), kind=EventKind.PLUGIN_FAILED, text=cause, detail={"plugin": source})
         self._bus.mention(self._write_queue.later, event)

@@ -6,6 +6,7 @@ AgentError                       code, cause, where, fix, effect, retry_at, deta
 ├ SettingsError      settings    the administrator must edit a file; exit code 2
 ├ PluginError        plugin      a plugin broke its contract; only its modules stop
 │ └ LoadError                    it, or one of its classes, can't be used at all
+├ CheckFault         check       what the check of a plugin finds; nothing was disturbed by it
 ├ ChainError         chain       this key and these certificates are not a chain
 │ └ BrokenChain                  they belong together, but do not lead from the leaf to a root
 ├ SourceError        source      a source could not deliver; `retry_at` None = permanent; plugins raise it themselves

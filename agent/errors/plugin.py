@@ -9,6 +9,7 @@ from agent.errors.wording import reason_of
 
 DISABLED = "It is disabled, everything else goes on."
 STAYS = "Its last generation stays in place, the others go on."
+PASSED_OVER = "It is passed over: the next source of the ladder serves."
 LIST = "chainwright plugins"
 UPDATE = f"Correct or update it, then: {LIST}"
 
@@ -285,22 +286,75 @@ class ModuleRaised(PluginError):
 
     code = "plugin.module_raised"
     cause = "The plugin failed in {hook}: {error:reason}."
-    where = "{module}"
+    where = "{module}{place:? (%)}"
     effect = STAYS
     fix = f"Correct its settings, or update the plugin; {LIST} names its distribution."
     detail = "{error:place}"
     module: str
     hook: str
     error: BaseException
+    place: str = ""
+    """File and line of the plugin."""
 
 
-class PolicyRaised(ModuleRaised):
+class PolicyRaised(PluginError):
     """A plugin that wraps a module's hook raised, not the module."""
 
     code = "plugin.policy_raised"
     cause = 'The plugin "{policy}" failed when it was asked about {hook} of this module: {error:reason}.'
+    where = "{module}{place:? (%)}"
+    effect = STAYS
     fix = f"Correct or update that plugin; {LIST} names its distribution."
+    detail = "{error:place}"
+    module: str
+    hook: str
+    error: BaseException
     policy: str
+    place: str = ""
+    """File and line of the plugin."""
+
+
+class PolicyRefused(PluginError):
+    """A plugin that wraps a module's hook made the answer one that the hook does not allow."""
+
+    code = "plugin.policy_refused"
+    cause = 'The plugin "{policy}" made an answer to {hook} of this module one that can\'t be used: {reason}.'
+    where = "{module}"
+    effect = STAYS
+    fix = f"Correct or update that plugin; {LIST} names its distribution."
+    module: str
+    hook: str
+    reason: str
+    policy: str
+
+
+class TableFailed(PluginError):
+    """The code of a plugin failed while a table of the settings was read; what is wrong with a value is a `SettingsProblem`."""
+
+    code = "plugin.table_failed"
+    cause = "The plugin failed in the validation of these settings: {error:reason}."
+    where = "{table}{place:? (%)}"
+    fix = f"Correct the settings, or update the plugin; {LIST} names its distribution."
+    detail = "{error:place}"
+    table: str
+    error: BaseException
+    effect: str = ""
+    place: str = ""
+    """File and line of the plugin."""
+
+
+class PartMissing(PluginError):
+    """A source, or something else that the settings name, that may belong to a plugin that is broken."""
+
+    code = "plugin.part_missing"
+    cause = 'No working plugin registers the {kind} "{name}"; broken: {broken}.'
+    where = "{table}"
+    fix = f"See what is broken: {LIST}"
+    table: str
+    kind: str
+    name: str
+    broken: Sequence[str]
+    effect: str = ""
 
 
 class DeclarationRefused(PluginError):
@@ -402,7 +456,7 @@ class SourceRaised(PluginError):
     code = "plugin.source_raised"
     cause = "The source failed in {hook}: {error:reason}."
     where = 'source "{source}"{place:? (%)}'
-    effect = "It is passed over: the next source of the ladder serves."
+    effect = PASSED_OVER
     fix = f"Correct its settings, or update it; {LIST} names its distribution."
     detail = "{error:place}"
     source: str

@@ -48,10 +48,12 @@ class AnswerChanges(CheckFault):
 
 
 class RenderingChanges(CheckFault):
-    """A file is rendered differently the second time: each pass would deploy it again."""
+    """A file is rendered differently another time: each pass, or each start of the agent, would deploy it again."""
 
     code = "check.rendering_changes"
-    cause = 'The file "{path}" was rendered differently the second time; line {line} was {before:quoted}, then {after:quoted}.'
+    cause = (
+        'The file "{path}" was rendered differently another time; line {line} was {before:quoted}, then {after:quoted}.'
+    )
     fix = f"Render nothing that changes by itself: no time, nothing random, no order of a set, then: {CHECK}"
     path: str
     line: int
@@ -103,7 +105,7 @@ class ModeOpened(CheckFault):
     place: str
 
 
-class LeftBehind(CheckFault):
+class FilesLeft(CheckFault):
     """Something is left on disk of a module that was taken out."""
 
     code = "check.left_behind"

@@ -79,8 +79,10 @@ class SourceCrashed(SourceError):
 
     code = "source.crashed"
     cause = "The source failed in a way it does not explain: {error:reason}."
-    where = "{source}"
+    where = "{source}{place:? (%)}"
     fix = "This is a defect of the plugin: chainwright plugins names its distribution."
     source: str
     error: BaseException
     retry_at: datetime
+    place: str = ""
+    """File and line of the plugin."""

@@ -80,11 +80,16 @@ def short(fingerprint: str) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the kind of `error` and what it says, in one line, without the values that pydantic would quote."""
+    """Return the kind of `error` and what it says, in one line, without the values that pydantic would quote.
+
+    What the agent itself says of an answer is a clause without the kind of the error.
+    """
     if isinstance(error, SystemExit):
         return "it wanted to end the process (SystemExit)"
     kind = type(error).__name__
     text = _of_pydantic(error) or _in_one_line(error)
+    if text and getattr(error, "is_clause", False):
+        return text
     return f"{kind}: {text}" if text else kind
 
 

@@ -64,7 +64,7 @@ class AccountCandidate:
 
 def sources_of(state: LockedState) -> list[AcmeSource]:
     """Return the sources of the ladder that ask an ACME CA."""
-    return [each for each in state.inputs.settings.rungs.values() if isinstance(each, AcmeSource)]
+    return [each.source for each in state.inputs.settings.rungs.values() if isinstance(each.source, AcmeSource)]
 
 
 def source_for(state: LockedState, ca: str) -> AcmeSource | None:

@@ -13,7 +13,7 @@ from agent.model.events import EventKind
 from agent.model.fitting import is_pinned
 from agent.operations.imported_accounts import source_for
 from agent.operations.uploads import upload_record
-from agent.registry.sources import offer_or_reason
+from agent.registry.sources import SourceHandle, offer_or_reason
 
 if TYPE_CHECKING:
     from agent.model.need import Need, Request
@@ -90,7 +90,7 @@ def _why_not(
             return f"{source.name} is no source of {place}"
         if is_pinned(need, upload, {each.key: each.chain for each in state.pins}):
             return f"it is pinned for {place}"
-    offer = offer_or_reason(source, request, NOBODY)
+    offer = offer_or_reason(SourceHandle(source), request, NOBODY)
     return "" if offer.serves else f"{source.name} can't renew it: {offer.reason}"
 
 

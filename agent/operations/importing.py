@@ -33,6 +33,7 @@ from agent.operations.lineages.clients import holder_of
 from agent.operations.locked_state import locked_state
 from agent.operations.renewing_elsewhere import commands
 from agent.operations.uploads import check_upload, diagnose_upload, store_upload, upload_record
+from agent.registry.sources import SourceHandle
 from agent.store import Store
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _look_up(services: SourceServices, source: AcmeSource, key: PrivateKey) -> A
 
     if doubt_of(services.clock) is not None:
         raise OrderHeld(source.name)
-    return look_up(source, key, StoredSourceContext(services, source, threading.Event(), {}))
+    return look_up(source, key, StoredSourceContext(services, SourceHandle(source), threading.Event(), {}))
 
 
 def _brought_in(

@@ -8,18 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from agent.contract.source import Source, SourceContext
+from agent.contract.source import SourceContext
 from agent.engine.engine import Engine
 from agent.engine.pass_inputs import with_account_key
 from agent.engine.source_context import StoredSourceContext
 from agent.errors.operations import NotInLadder
 from agent.operations.locked_state import locked_state
+from agent.registry.sources import SourceHandle
 
 
 @contextmanager
 def source_context(
     engine: Engine, source: str, wait: float = 60.0, **about: Any
-) -> Iterator[tuple[Source, SourceContext]]:
+) -> Iterator[tuple[SourceHandle, SourceContext]]:
     """Yield a source of the ladder with its context. Raises `NotInLadder`, and `LockHeld` after `wait` seconds.
 
     `about`: JSON types that go with its progress.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from agent.contract.source import ChainRecord, OrderRecord, RequestState, Source, Watch
+from agent.contract.source import ChainRecord, OrderRecord, RequestState, Watch
 from agent.errors.problem import rfc3339
 from agent.model.binding import Binding, LadderPosition
 from agent.model.fitting import could_serve, fits, is_pinned
@@ -16,7 +16,7 @@ from agent.model.records import UPLOADED, FailingName
 from agent.model.root import Signer
 from agent.pki.key import KeyKind
 from agent.planning.chain_index import ChainIndex, age
-from agent.registry.sources import offer_or_reason
+from agent.registry.sources import SourceHandle, offer_or_reason
 from agent.system.names import covers, is_wildcard
 
 LOCAL = "local"
@@ -26,7 +26,7 @@ LOCAL = "local"
 class Evidence:
     """Facts for binding and planning: the ladder, and what the store knows."""
 
-    ladder: tuple[Source, ...]
+    ladder: tuple[SourceHandle, ...]
     chains: tuple[ChainRecord, ...]
     orders: Mapping[tuple[str, str], OrderRecord]
     """By `(request id, source)`."""
@@ -45,7 +45,7 @@ class Evidence:
     pins: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """`(module, slot)` -> id of the uploaded chain that a person pinned; what the settings pin goes before it."""
 
-    def rungs(self, need: Need) -> list[Source]:
+    def rungs(self, need: Need) -> list[SourceHandle]:
         """Return the sources that `need` allows, in the order of the ladder."""
         return [source for source in self.ladder if need.sources is None or source.name in need.sources]
 
@@ -121,7 +121,7 @@ def _by_rung(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -
 
 
 def state_of(
-    need: Need, source: Source, evidence: Evidence, index: ChainIndex, bound: str | None, now: datetime
+    need: Need, source: SourceHandle, evidence: Evidence, index: ChainIndex, bound: str | None, now: datetime
 ) -> RequestState:
     """Return what `source` may look at when it is asked about a need's request."""
     made = index.made_for(source.name, need.request.id, now)
@@ -253,7 +253,7 @@ def _why_alone(need: Need, evidence: Evidence) -> str:
     return "the ladder names it before all others" if others else "no other source is configured"
 
 
-def outlook(source: Source, order: OrderRecord | None) -> str:
+def outlook(source: SourceHandle, order: OrderRecord | None) -> str:
     """Return what is to be expected of a source that would serve a request."""
     if order is None or order.problem is None or not order.counts_for(source.settings_digest):
         return "it is being asked"
@@ -271,7 +271,7 @@ def _why_missing(need: Need, evidence: Evidence, index: ChainIndex, now: datetim
     return f"no chain yet: {'; '.join(reasons)}"
 
 
-def _why_not(source: Source, need: Need, state: RequestState) -> str:
+def _why_not(source: SourceHandle, need: Need, state: RequestState) -> str:
     if source.name == UPLOADED:
         return f"no uploaded chain covers {_shown(need.names)}"
     offer = offer_or_reason(source, need.request, state)

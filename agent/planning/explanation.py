@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent.contract.source import Source
-from agent.errors.plugin import SourceRaised
+from agent.errors.plugin import PluginError
 from agent.errors.problem import rfc3339
 from agent.model.binding import Binding
 from agent.model.handover import ends_soon, hands_over_at
@@ -14,7 +13,7 @@ from agent.model.need import Need
 from agent.model.records import UPLOADED, ChainRecord
 from agent.planning.binding import Evidence, outlook, rank, state_of
 from agent.planning.chain_index import ChainIndex
-from agent.registry.sources import due_of, offer_or_reason
+from agent.registry.sources import SourceHandle, offer_or_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,14 @@ def _until(record: ChainRecord, now: datetime) -> str:
 
 
 def _answer(
-    need: Need, binding: Binding, source: Source, evidence: Evidence, index: ChainIndex, now: datetime, *, has: bool
+    need: Need,
+    binding: Binding,
+    source: SourceHandle,
+    evidence: Evidence,
+    index: ChainIndex,
+    now: datetime,
+    *,
+    has: bool,
 ) -> str:
     """Say what a source does about a need beside what it `has`; nothing when all is well."""
     state = state_of(need, source, evidence, index, binding.chain, now)
@@ -70,7 +76,7 @@ def _answer(
     if failed or state.chain is None:
         return outlook(source, state.order)
     try:
-        due = due_of(source, need.request, state, now)
-    except SourceRaised as error:
+        due = source.due(need.request, state, now)
+    except PluginError as error:
         return error.problem.cause.rstrip(".")
     return f"renewed at {rfc3339(due.at)}" if due.at > now else f"to be renewed: {due.reason}"

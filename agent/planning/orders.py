@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import IntEnum
 
-from agent.contract.source import Due, RequestState, Source
-from agent.errors.plugin import SourceRaised
+from agent.contract.source import Due, RequestState
+from agent.errors.plugin import PluginError
 from agent.errors.problem import Problem
 from agent.model.binding import Binding
 from agent.model.fitting import could_serve
@@ -21,7 +21,7 @@ from agent.planning.chain_index import ChainIndex
 from agent.planning.kept_keys import reuse_of
 from agent.planning.renewal import safety_floor
 from agent.planning.state import WAITING_AGAIN, State
-from agent.registry.sources import due_of, offer_of
+from agent.registry.sources import SourceHandle
 
 
 class Held(IntEnum):
@@ -93,12 +93,12 @@ class Orders:
                 if not request.names & still and request.id not in self._considered:
                     self._rejoin(source, request)
 
-    def _rejoin(self, source: Source, request: Request) -> None:
+    def _rejoin(self, source: SourceHandle, request: Request) -> None:
         order = self._state.evidence.orders.get((request.id, source.name))
         at = self._no_earlier(source, order, self._now)
         self._note(request, source, at, "all its names can be validated again")
 
-    def _made(self, need: Need, source: Source) -> list[ChainRecord]:
+    def _made(self, need: Need, source: SourceHandle) -> list[ChainRecord]:
         """Return the chains of a source that may serve a need, the one that serves longest first."""
         return self._lasting(need, self._index.made_for(source.name, need.request.id, self._now))
 
@@ -110,7 +110,12 @@ class Orders:
         return sorted(taken, key=lambda record: record.not_after, reverse=True)
 
     def _ask(
-        self, need: Need, source: Source, binding: Binding, made: list[ChainRecord], served: tuple[ChainRecord, ...]
+        self,
+        need: Need,
+        source: SourceHandle,
+        binding: Binding,
+        made: list[ChainRecord],
+        served: tuple[ChainRecord, ...],
     ) -> Held:
         """Ask a source that is due. Return which of those below it can be left alone.
 
@@ -118,10 +123,10 @@ class Orders:
         """
         asked = state_of(need, source, self._state.evidence, self._index, binding.chain, self._now)
         try:
-            if not offer_of(source, need.request, asked).serves:
+            if not source.offers(need.request, asked).serves:
                 return Held.NONE
-            due = due_of(source, need.request, asked, self._now)
-        except SourceRaised as error:
+            due = source.due(need.request, asked, self._now)
+        except PluginError as error:
             self.broken.setdefault(source.name, error.problem)
             return Held.NONE
         if asked.chain is not None:
@@ -164,7 +169,7 @@ class Orders:
             return Held.NONE
         return Held.ALL if doubtful is None or self._now < doubtful else Held.IMMEDIATE
 
-    def _no_earlier(self, source: Source, order: OrderRecord | None, at: datetime) -> datetime | None:
+    def _no_earlier(self, source: SourceHandle, order: OrderRecord | None, at: datetime) -> datetime | None:
         """Hold back after a failure, unless the source's settings have changed since."""
         if order is None or order.problem is None or not order.counts_for(source.settings_digest):
             return at
@@ -175,7 +180,7 @@ class Orders:
     def _note(
         self,
         request: Request,
-        source: Source,
+        source: SourceHandle,
         at: datetime | None,
         reason: str,
         need: Need | None = None,

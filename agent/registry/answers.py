@@ -17,6 +17,8 @@ T = TypeVar("T")
 class WrongAnswer(TypeError):
     """An answer that the contract does not allow: why, as a clause."""
 
+    is_clause = True
+
 
 def members(answer: object, kinds: tuple[type, ...], most: int = MOST_MEMBERS) -> list[Any]:
     """Return the members of a list, a tuple, a set or a generator, which is read no further than `most`. Raises `WrongAnswer`."""
@@ -51,6 +53,11 @@ def text(answer: object, longest: int = LONGEST_TEXT) -> str:
     if len(found) > longest:
         raise WrongAnswer(f"it is a text of {len(found)} characters, more than {longest}")
     return found
+
+
+def truth(answer: object) -> bool:
+    """Return an answer that is yes or no. Raises `WrongAnswer`."""
+    return exactly(answer, bool)
 
 
 def instant(answer: object) -> datetime:

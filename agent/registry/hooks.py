@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-import traceback
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pluggy
 
@@ -14,30 +14,46 @@ from agent import hookspecs
 from agent.contract.context import ChainFacts, Change, Consequence, Context, ServiceContext
 from agent.contract.declaration import Declaration
 from agent.contract.endpoint import Endpoint
+from agent.contract.fields import digest_of_settings
 from agent.contract.file import ChainFile, Template, Text
 from agent.contract.markers import hookimpl
 from agent.contract.module import Module
 from agent.contract.placeholders import IN_COMMANDS, filled, misspelt, texts_in
 from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
-from agent.errors.plugin import DeclarationRefused, ModuleRaised, PolicyRaised
+from agent.contract.systemd_service import SystemdService
+from agent.errors.base import AgentError
+from agent.errors.plugin import (
+    STAYS,
+    DeclarationRefused,
+    ModuleRaised,
+    PluginError,
+    PluginHangs,
+    PolicyRaised,
+    PolicyRefused,
+)
 from agent.errors.wording import few
 from agent.model.need import HostFacts, Need
+from agent.registry.answers import MOST_MEMBERS, WrongAnswer, exactly, members, one_of, text, truth
 from agent.registry.contract_checks import implementations, shows_without_endpoint
-from agent.registry.life_hooks import LIFE, Answer, hooks_of, subject_of
+from agent.registry.culprits import Culprits
+from agent.registry.guard import Asked, Guard, PluginFailed
+from agent.registry.life_hooks import LIFE, hooks_of, subject_of
 from agent.registry.places import place_of_code
-from agent.system.activity import HOOK_SECONDS, Activity
 from agent.system.command import Action, Command
 from agent.system.names import is_address, parse_name
 from agent.system.places import Places
 
 T = TypeVar("T")
-AVOIDED = (
-    "it hung, or a process died of it, more than once; it is asked again when a file has changed, or after a while"
-)
 Caller = Callable[..., Any]
 MOST_NAMES = 2000
 """Host names that one module may have resolved."""
+MOST_NEEDS = 20_000
+"""Chains that one module may ask for."""
+RENDER_SECONDS = 300.0
+"""So long the rendering of one module's or service's files may take: of thousands of sites on a small machine."""
+OWN_ANSWERS = "own answers"
+"""Name of the innermost wrapper."""
 PLAIN: pluggy.HookimplOpts = {
     "wrapper": False,
     "hookwrapper": False,
@@ -84,12 +100,14 @@ class Hooks:
         modules: Mapping[str, Module],
         plugins: Mapping[str, object],
         services: Mapping[str, Service] | None = None,
+        guard: Guard | None = None,
     ) -> None:
-        self._modules = dict(modules)
+        self.guard = guard or Guard(Culprits(lambda: _homes(modules, plugins)))
+        """What asks the plugins."""
         self._declarations: list[Declaration] = [*modules.values(), *(services or {}).values()]
         self._manager = _Manager()
         self._callers: dict[tuple[str, Declaration], Caller] = {}
-        self._policies = {str(getattr(plugin, "__file__", "")): name for name, plugin in plugins.items()}
+        self._wrapping: dict[str, tuple[str, ...]] = {}
         for name, plugin in plugins.items():
             self._manager.register(plugin, f"plugin {name}")
         for name, module in modules.items():
@@ -97,11 +115,7 @@ class Hooks:
             self._manager.register(module, name)
         for name, service in (services or {}).items():
             self._manager.register(service, f"service {name}")
-        self._manager.register(_Lists(), "lists")
-        self.activity = Activity()
-        """What tells others which hook is asked."""
-        self.avoided: frozenset[str] = frozenset()
-        """Plugins whose modules are not asked: they have hung, or the process has died of them."""
+        self._manager.register(_OwnAnswers(), OWN_ANSWERS)
 
     # The life of a module
 
@@ -163,10 +177,14 @@ class Hooks:
                 f'the endpoint {lost} is of the slot "{lost.slot}", and the module asks for: {few(slots) or "none"}'
             )
             raise _refused(module, "probes", reason)
-        if context.chains and not found and not shows_without_endpoint(module, context.services.values()):
+        if context.chains and not found and not self._shows_itself(module, context):
             raise _refused(
                 module, "probes", 'it is empty, and neither "unprobed" nor "confirm" says what shows its chains'
             )
+
+    def _shows_itself(self, module: Module, context: Context) -> bool:
+        services = context.services.values()
+        return self._guarded("unprobed", module, lambda: shows_without_endpoint(module, services))
 
     # A module with a service of its own, or a service that several share
 
@@ -239,29 +257,92 @@ class Hooks:
         answer: Command | None = self._ask(hook, asked, **arguments)
         return answer
 
+    # What isn't wrapped
+
+    def said(self, asked: Declaration, attribute: str, checked: Callable[[object], T]) -> T:
+        """Ask for a property or an attribute of a declaration, which `checked` returns where it is of the right type."""
+        return self._guarded(attribute, asked, lambda: checked(getattr(asked, attribute)))
+
+    def is_so(self, asked: Declaration, attribute: str) -> bool:
+        """Ask for an attribute that says yes or no. One that fails in it says no."""
+        try:
+            return self.said(asked, attribute, truth)
+        except PluginError:
+            return False
+
+    def text_of(self, asked: Declaration, attribute: str, otherwise: str) -> str:
+        """Ask for a text. Of one that fails in it, `otherwise` is said."""
+        return text_of(self.guard, asked, attribute, otherwise)
+
+    def digest_of_settings(self, asked: Declaration) -> str:
+        """Ask for a digest of the settings, which plugins may say how to write."""
+        return self._guarded("the reading of its settings", asked, lambda: digest_of_settings(asked))
+
+    def pid_path(self, asked: SystemdService, places: Places) -> Path:
+        """Ask for the file with the number of a service's process."""
+        return self._guarded("pid_path", asked, lambda: exactly(asked.pid_path(places), Path))
+
+    def rendered(self, asked: Declaration, hook: str, work: Callable[[], T]) -> T:
+        """Have files rendered, whose templates ask a declaration for its settings and whatever else it has."""
+        return self._guarded(hook, asked, work, contract=(AgentError,), most=RENDER_SECONDS)
+
+    # Asking
+
     def _ask(self, hook: str, asked: Declaration, **arguments: object) -> Any:
         """Ask one declaration, and check what comes back through the policies."""
-        plugin = type(asked).name
-        try:
-            with self.activity.doing(f"plugin {plugin}", f"{hook} of {_word(asked)}", HOOK_SECONDS):
-                if plugin in self.avoided:
-                    raise TimeoutError(AVOIDED)
-                answer = _checked(asked, hook, self._caller(hook, asked)(asked=asked, **arguments))
-                return _filled(asked, hook, answer, arguments.get("context"))
-        except DeclarationRefused:
-            raise
-        except (Exception, SystemExit) as error:
-            policy = self._policy_of(error, asked)
-            subject = subject_of(asked)
-            raise (
-                PolicyRaised(subject, hook, error, policy) if policy else ModuleRaised(subject, hook, error)
-            ) from error
+        caller, others = self._caller(hook, asked), self._policies(hook)
+        answer = self._guarded(
+            hook, asked, lambda: _answer(asked, hook, caller(asked=asked, **arguments)), others, (DeclarationRefused,)
+        )
+        if isinstance(answer, _Wrong):  # not the declaration's own answer, which is checked before policies see it
+            raise PolicyRefused(subject_of(asked), hook, answer.reason, self._changing(hook, asked, others, arguments))
+        return _filled(asked, hook, answer, arguments.get("context"))
 
-    def _policy_of(self, error: BaseException, asked: Declaration) -> str:
-        """Return the plugin that wraps the hook and raised; empty: it was the module itself."""
-        own = getattr(sys.modules.get(type(asked).__module__), "__file__", None)
-        files = [each.filename for each in traceback.extract_tb(error.__traceback__)]
-        return next((self._policies[file] for file in reversed(files) if file in self._policies and file != own), "")
+    def _guarded(
+        self,
+        hook: str,
+        asked: Declaration,
+        work: Callable[[], T],
+        others: tuple[str, ...] = (),
+        contract: tuple[type[BaseException], ...] = (),
+        most: float | None = None,
+    ) -> T:
+        plugin, subject = self.guard.plugin_of(type(asked)), subject_of(asked)
+        try:
+            return self.guard.call(Asked(plugin, hook, subject, STAYS, others), work, contract=contract, most=most)
+        except PluginFailed as failed:
+            place = failed.place or place_of_code(getattr(type(asked), hook, None), failed.error)
+            if isinstance(failed.error, WrongAnswer):
+                raise DeclarationRefused(subject, hook, str(failed.error), place) from failed.error
+            if failed.plugin != plugin and failed.plugin in others:
+                raise PolicyRaised(subject, hook, failed.error, failed.plugin, place) from failed.error
+            raise ModuleRaised(subject, hook, failed.error, place) from failed.error
+
+    def _policies(self, hook: str) -> tuple[str, ...]:
+        """Return the plugins that wrap a hook, the innermost first."""
+        if hook not in self._wrapping:
+            found = [
+                each for each in getattr(self._manager.hook, hook).get_hookimpls() if each.wrapper or each.hookwrapper
+            ]
+            self._wrapping[hook] = tuple(_plugin(each.plugin_name) for each in found if each.plugin_name != OWN_ANSWERS)
+        return self._wrapping[hook]
+
+    def _changing(
+        self, hook: str, asked: Declaration, policies: tuple[str, ...], arguments: Mapping[str, object]
+    ) -> str:
+        """Return the policy that makes a right answer a wrong one: the first that does it alone, else all of them."""
+        left_out = [each for each in self._declarations if each is not asked]
+        wrapping = {
+            _plugin(name): plugin for name, plugin in self._manager.list_name_plugin() if _plugin(name) in policies
+        }
+        for policy in policies if policies[1:] else ():
+            others = [plugin for name, plugin in wrapping.items() if name != policy]
+            caller = self._manager.subset_hook_caller(hook, [*left_out, *others])
+            with suppress(PluginError):
+                alone = self._guarded(hook, asked, lambda: _answer(asked, hook, caller(asked=asked, **arguments)))  # noqa: B023 - at once
+                if isinstance(alone, _Wrong):
+                    return policy
+        return ", ".join(policies)
 
     def _caller(self, hook: str, asked: Declaration) -> Caller:
         """Return the hook without the other modules and services; plugins that wrap it stay."""
@@ -272,32 +353,54 @@ class Hooks:
         return self._callers[key]
 
 
-class _Lists:
-    """Innermost wrapper of the hooks that answer lists: what a policy gets of a module is checked, and a list of its own."""
+def text_of(guard: Guard, asked: Declaration, attribute: str, otherwise: str) -> str:
+    """Ask for a text. Of one that fails in it, `otherwise` is said."""
+    question = Asked(guard.plugin_of(type(asked)), attribute, subject_of(asked))
+    try:
+        return guard.call(question, lambda: text(getattr(asked, attribute)))
+    except (PluginFailed, PluginHangs):
+        return otherwise
+
+
+class _OwnAnswers:
+    """Innermost wrapper of all hooks of a life: what a policy gets of a module or service is checked, and a list of its own."""
 
     def __init__(self) -> None:
-        for hook, answer in LIFE.items():
-            if answer.several:
-                setattr(self, hook, _listing(hook))
+        for hook in LIFE:
+            setattr(self, hook, _own_answer(hook))
 
 
-def _listing(hook: str) -> Callable[..., Generator[None, object, list[object]]]:
+def _own_answer(hook: str) -> Callable[..., Generator[None, object, object]]:
     @hookimpl(wrapper=True, trylast=True, specname=hook)
-    def listed(asked: Declaration) -> Generator[None, object, list[object]]:
-        answer = yield
-        return list(_members(asked, hook, answer))
+    def own_answer(asked: Declaration) -> Generator[None, object, object]:
+        answer = _answer(asked, hook, (yield))
+        if isinstance(answer, _Wrong):
+            raise _refused(asked, hook, answer.reason)
+        return answer
 
-    return listed
+    return own_answer
 
 
-def _checked(asked: Declaration, hook: str, answer: object) -> object:
-    """Return an answer of the right type. Raises `DeclarationRefused`."""
+class _Wrong(NamedTuple):
+    """Answer that can't be used."""
+
+    reason: str
+
+
+def _answer(asked: Declaration, hook: str, answer: object) -> object:
+    """Return an answer of the right type, or what is wrong with it."""
     allowed = LIFE[hook]
-    if allowed.several:
-        return _members(asked, hook, answer)
-    if not isinstance(answer, allowed.kinds) and not (allowed.optional and answer is None):
-        raise _refused(asked, hook, f"it is {_kind(answer)}, not {_names(allowed)}")
-    return answer
+    try:
+        if allowed.several:
+            return members(answer, allowed.kinds, MOST_NEEDS if hook == "declare_needs" else MOST_MEMBERS)
+        return one_of(answer, allowed.kinds) if allowed.optional else exactly(answer, allowed.kinds[0])
+    except WrongAnswer as wrong:
+        return _Wrong(str(wrong))
+
+
+def _plugin(registered: str) -> str:
+    """Return the name of a plugin as it was registered: ``plugin NAME``, with a table of its own ``plugin plugins.NAME``."""
+    return registered.removeprefix("plugin ").removeprefix("plugins.")
 
 
 def _filled(asked: Declaration, hook: str, answer: object, context: object) -> object:
@@ -309,20 +412,14 @@ def _filled(asked: Declaration, hook: str, answer: object, context: object) -> o
     return filled(answer, context)
 
 
-def _members(asked: Declaration, hook: str, answer: object) -> list[object]:
-    """Return the members of a list, each of the right type. Raises `DeclarationRefused`."""
-    allowed = LIFE[hook]
-    if not isinstance(answer, Iterable) or isinstance(answer, str | bytes | Mapping):
-        raise _refused(asked, hook, f"it is {_kind(answer)}, not a list of {_names(allowed)}")
-    found = list(answer)
-    odd = next((each for each in found if not isinstance(each, allowed.kinds)), allowed)
-    if odd is not allowed:
-        raise _refused(asked, hook, f"it holds {_kind(odd)}, only {_names(allowed)} may stand there")
-    return found
-
-
-def _word(asked: Declaration) -> str:
-    return f"the {'service' if isinstance(asked, Service) else 'module'} {asked.instance}"
+def _homes(modules: Mapping[str, Module], plugins: Mapping[str, object]) -> Iterator[tuple[str, Path]]:
+    """Yield where plugins are that nobody has found: in tests."""
+    for name, plugin in plugins.items():
+        if file := getattr(plugin, "__file__", None):
+            yield name, Path(file)
+    for module in modules.values():
+        if file := getattr(sys.modules.get(type(module).__module__), "__file__", None):
+            yield type(module).name, Path(file)
 
 
 def _refused(asked: Declaration, hook: str, reason: str) -> DeclarationRefused:
@@ -335,13 +432,3 @@ def _is_host(name: str) -> bool:
         return parse_name(name) == name and not name.startswith("*.")
     except ValueError:
         return False
-
-
-def _kind(value: object) -> str:
-    """Name the type only: a value may hold a secret."""
-    return "None" if value is None else f"an object of type {type(value).__name__}"
-
-
-def _names(allowed: Answer) -> str:
-    kinds = [kind.__name__ for kind in allowed.kinds]
-    return " or ".join([*kinds, "None"] if allowed.optional else kinds)

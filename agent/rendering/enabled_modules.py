@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
@@ -22,15 +22,13 @@ from agent.contract.context import (
     ModulePart,
     ServiceContext,
 )
-from agent.contract.fields import digest_of_settings
 from agent.contract.module import Module
 from agent.contract.service import Service
 from agent.contract.source import ChainRecord
 from agent.contract.systemd_service import SystemdService
 from agent.errors import AgentError
-from agent.errors.plugin import ModuleRaised
 from agent.model.need import HostFacts
-from agent.registry.life_hooks import subject_of
+from agent.registry.answers import text
 from agent.rendering.render import Ownership, Rendering, entry_of, render_module
 from agent.rendering.templates import Templates, digest_of, search_path
 from agent.system.layout import Layout
@@ -64,7 +62,7 @@ class EnabledModules:
     def ownership(self, module: str) -> Ownership:
         """Return whose the files of a module are by default."""
         settings = self.modules[module]
-        return Ownership(settings.file_user, settings.file_group)
+        return Ownership(self.hooks.said(settings, "file_user", text), self.hooks.said(settings, "file_group", text))
 
     def context(self, module: str, directory: Path, generation: str, chains: Mapping[str, ChainFacts]) -> Context:
         """Return what a module is told of one generation."""
@@ -77,7 +75,7 @@ class EnabledModules:
             http01=self.http01,
             places=self.layout.module(module),
             services={name: self.services[name] for name in self.modules[module].services},
-            issuers=self.issuers if self.modules[module].verifies_peers else (),
+            issuers=self.issuers if self.hooks.is_so(self.modules[module], "verifies_peers") else (),
             resolved=self.resolved.get(module, {}),
         )
 
@@ -104,7 +102,12 @@ class EnabledModules:
         templates = self._templates_of(settings)
         chain_files = self.hooks.receive_chains(settings, context.chains)
         config_files = self.hooks.render_files(settings, context)
-        return render_module(settings, chain_files, config_files, context, templates, self.ownership(module))
+        ownership = self.ownership(module)
+        return self.hooks.rendered(
+            settings,
+            "render_files",
+            lambda: render_module(settings, chain_files, config_files, context, templates, ownership),
+        )
 
     def render_entry(self, service: str, parts: tuple[ModulePart, ...]) -> Rendering:
         """Return the files of a shared service's entry that includes `parts`."""
@@ -112,16 +115,20 @@ class EnabledModules:
         context = self.service_context(service, Path(DIRECTORY_MARK), parts)
         templates = self._templates_of(declaration)
         files = self.hooks.render_entry(declaration, context)
-        return ask_declaration(declaration, "render_entry", lambda: entry_of(declaration, files, context, templates))
+        return self.hooks.rendered(
+            declaration, "render_entry", lambda: entry_of(declaration, files, context, templates)
+        )
 
     def inputs(self, module: str) -> str:
         """Return a SHA-256 over all that a module's generation is made from, but for its chains."""
         settings = self.modules[module]
         made_of: list[Module | Service] = [settings, *(self.services[service] for service in settings.services)]
-        seen = [_seen(each, self._paths(each), self.layout.root) for each in made_of]
+        seen = [
+            _seen(each, self.hooks.digest_of_settings(each), self._paths(each), self.layout.root) for each in made_of
+        ]
         told: list[object] = [self.host.to_json(), str(self.http01.webroot), self.http01.thumbprint]
         told.append(str(self.layout.root))
-        told += [astuple(each) for each in self.issuers] if settings.verifies_peers else []
+        told += [astuple(each) for each in self.issuers] if self.hooks.is_so(settings, "verifies_peers") else []
         return hashlib.sha256(json.dumps([seen, told]).encode()).hexdigest()
 
     def addresses(self, module: str) -> str:
@@ -142,7 +149,7 @@ class EnabledModules:
             if isinstance(service, SystemdService):
                 places = self.layout.service(name)
                 with suppress(AgentError):
-                    found.append(ask_declaration(service, "pid_path", lambda: service.pid_path(places)))  # noqa: B023 - at once
+                    found.append(self.hooks.pid_path(service, places))
         return found
 
     def modules_of(self, service: str) -> list[str]:
@@ -166,16 +173,6 @@ def _services_of(declaration: Module | Service) -> tuple[str, ...]:
     return declaration.services if isinstance(declaration, Module) else ()
 
 
-def ask_declaration(asked: Module | Service, what: str, call: Callable[[], T]) -> T:
-    """Ask a plugin's class for what is no hook. Raises `ModuleRaised` for anything that it raises."""
-    try:
-        return call()
-    except AgentError:
-        raise
-    except Exception as error:
-        raise ModuleRaised(subject_of(asked), what, error) from error
-
-
 def facts_of(record: ChainRecord) -> ChainFacts:
     """Return what a plugin may know of a chain."""
     return ChainFacts(
@@ -190,9 +187,9 @@ def facts_of(record: ChainRecord) -> ChainFacts:
     )
 
 
-def _seen(declaration: Module | Service, templates: list[Path], root: Path) -> list[str]:
+def _seen(declaration: Module | Service, digest: str, templates: list[Path], root: Path) -> list[str]:
     code = [hashlib.sha256(read_regular(each)).hexdigest() for each in _code_of(declaration) if os.path.exists(each)]  # noqa: PTH110
-    return [digest_of_settings(declaration), *(code or [""]), digest_of(templates, root)]
+    return [digest, *(code or [""]), digest_of(templates, root)]
 
 
 def _code_of(declaration: Module | Service) -> list[Path]:

@@ -37,6 +37,7 @@ from agent.testing.plugin_under_test import (
     modules_of,
     settings_for,
 )
+from agent.testing.rendered import Elsewhere
 from agent.testing.runner import CountingRunner
 from agent.testing.sample_ca import SampleCa
 from agent.testing.stand_in import PromptProber, StandIn
@@ -84,7 +85,8 @@ def check(
         elif _loads(findings, record):
             if loaded is None:
                 box.settings(_with_sample(record, registry, settings_for(record, settings or {})))
-            _Checking(box, findings, record, [*names], acts=acts).run(base)
+            found_by = str(plugin) if isinstance(plugin, str | Path) and loaded is None else None
+            _Checking(box, findings, record, [*names], acts, found_by).run(base)
         return findings.report(name)
 
 
@@ -114,6 +116,8 @@ class _Checking:
     record: PluginRecord
     names: Sequence[str]
     acts: bool
+    found_by: str | None
+    """Name or file by which another process finds the plugin, with the settings of this appliance; None: it can't."""
 
     def run(self, base: Loader) -> None:
         """Check all of it."""
@@ -132,7 +136,7 @@ class _Checking:
         own = {each.rpartition(" ")[2] for each in self.record.contributions}
         for name, source in settings.rungs.items():
             if f"source {name}" in self.record.contributions:
-                checks.check_source(source)
+                checks.check_source(source.source)
         for name, solver in settings.dns_solvers.items():
             checks.check_solver(name, solver)
         for name, notifier in settings.notifiers.items():
@@ -166,12 +170,27 @@ class _Checking:
         if not enabled.modules:
             return
         answers = AnswerChecks(self.findings, enabled)
-        answers.run()
+        with self._elsewhere() as others:
+            answers.run()
+            for each in others.results() if others else ():
+                answers.compare_elsewhere(each)
         if self.findings.faults:
             self.findings.leave_out("a deployment, until these faults are mended")
             return
         DeploymentChecks(self.findings, self.box, stand_in, enabled, loader).run()
         answers.render_again()
+
+    @contextmanager
+    def _elsewhere(self) -> Iterator[Elsewhere | None]:
+        """Give renderings of other processes, where these can load the plugin."""
+        if self.found_by is None:
+            yield None
+            return
+        others = Elsewhere(self.box.root, self.found_by)
+        try:
+            yield others
+        finally:
+            others.close()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.contract.module import Module
 from agent.errors import AgentError
 from agent.errors.deploy import OwnerUnknown
-from agent.errors.plugin_checks import DeploymentDiffers, LeftBehind, ModeOpened
+from agent.errors.plugin_checks import DeploymentDiffers, FilesLeft, ModeOpened
 from agent.model.deployment import Deployment, Outcome, Step
 from agent.model.need import Need
 from agent.rendering.enabled_modules import EnabledModules
@@ -154,7 +154,7 @@ class DeploymentChecks:
                 self._add(name, "after it was taken out", ["gone"], left[name])
             place = self._place(next(iter(self._enabled.modules)), "prepare_command")
             for path in sorted({*self._outside()} - {*before}):
-                self._findings.add(LeftBehind(str(path.relative_to(self._box.root)), place))
+                self._findings.add(FilesLeft(str(path.relative_to(self._box.root)), place))
 
     def _check_modes(self) -> None:
         """Compare the modes of what is in service with what was declared: commands have run in between."""

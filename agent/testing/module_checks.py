@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +29,8 @@ MOST_LEFT_OUT = 3
 """Slots that are left out, one at a time: a module may have thousands."""
 KINDS = ("root", "retirement", "chain", "peer", "setting")
 """Changes whose consequences are asked."""
+END = datetime(2040, 1, 1, tzinfo=UTC)
+"""Of each of them: the same in each process."""
 ADDRESS = "192.0.2.10"
 """What host names resolve to (RFC 5737)."""
 
@@ -60,9 +62,14 @@ def _facts(need: Need, key_type: KeyType, intermediates: int) -> ChainFacts:
         source="local",
         issuer="Sample CA",
         key_type=key_type,
-        not_after=datetime.now(UTC) + timedelta(days=90),
+        not_after=END,
         intermediates=intermediates,
     )
+
+
+def resolved(enabled: EnabledModules, module: str, names: Iterable[str]) -> EnabledModules:
+    """Return the modules, one of them with addresses of the names that it needs."""
+    return replace(enabled, resolved={**enabled.resolved, module: dict.fromkeys(names, (ADDRESS,))})
 
 
 class AnswerChecks:
@@ -72,8 +79,8 @@ class AnswerChecks:
         self._findings = findings
         self._enabled = enabled
         self._hooks = enabled.hooks
-        self._first: list[tuple[str, Callable[[], Rendering], Rendering]] = []
-        """What was rendered, and how."""
+        self._first: list[tuple[str, str, Callable[[], Rendering], Mapping[str, str]]] = []
+        """What was rendered: of whom, with which sample, how, and the texts by path."""
         self._changing: set[tuple[str, str]] = set()
         """Files that were rendered differently."""
 
@@ -87,9 +94,16 @@ class AnswerChecks:
 
     def render_again(self) -> None:
         """Render what was rendered first, now that some time has passed."""
-        for name, render, first in self._first:
+        for name, _, render, first in self._first:
             with self._findings.checking(f"{name}: the same files some time later"):
-                self._compare(name, first, render())
+                self._compare(name, first, texts_of(render()))
+
+    def compare_elsewhere(self, found: Mapping[str, Mapping[str, str]]) -> None:
+        """Compare with what another process has rendered: module and sample -> path -> text."""
+        for name, words, _, first in self._first:
+            if f"{name} {words}" in found:
+                with self._findings.checking(f"{name}: the same files in another process"):
+                    self._compare(name, first, found[f"{name} {words}"])
 
     def _check_module(self, name: str, module: Module) -> None:
         hooks, host = self._hooks, self._enabled.host
@@ -99,9 +113,7 @@ class AnswerChecks:
         names: list[str] = []
         with self._findings.checking(f"{name}: names_to_resolve"):
             names = self._twice(module, "names_to_resolve", lambda: hooks.names_to_resolve(module, host))
-        self._enabled = replace(
-            self._enabled, resolved={**self._enabled.resolved, name: dict.fromkeys(names, (ADDRESS,))}
-        )
+        self._enabled = resolved(self._enabled, name, names)
         for sample in samples(needs):
             self._check_files(name, module, sample)
         self._check_probes(name, module, Sample("", {need.slot: _facts(need, need.key_types[0], 0) for need in needs}))
@@ -114,7 +126,10 @@ class AnswerChecks:
             )
         with self._findings.checking(f"{name}: render_files with {sample.words}"):
             self._render(
-                name, lambda: self._enabled.render(name, sample.chains), place_of_method(module, "render_files")
+                name,
+                sample.words,
+                lambda: self._enabled.render(name, sample.chains),
+                place_of_method(module, "render_files"),
             )
 
     def _check_probes(self, name: str, module: Module, sample: Sample) -> None:
@@ -158,7 +173,7 @@ class AnswerChecks:
         for words, some in (("its modules", parts), ("no module", ())):
             with self._findings.checking(f"service {name}: render_entry with {words}"):
                 place = place_of_method(service, "render_entry")
-                self._render(f"service {name}", lambda some=some: self._enabled.render_entry(name, some), place)  # type: ignore[misc]
+                self._render(f"service {name}", words, lambda some=some: self._enabled.render_entry(name, some), place)  # type: ignore[misc]
         context = self._enabled.service_context(name, places.state / "1", parts)
         asked: dict[str, Callable[[], object]] = {
             "check_command": lambda: hooks.check_command(service, context),
@@ -190,23 +205,21 @@ class AnswerChecks:
             self._findings.add(AnswerChanges(hook, place_of_method(asked, hook)))
         return first
 
-    def _render(self, name: str, render: Callable[[], Rendering], place: str) -> None:
-        first = render()
-        self._compare(name, first, render(), place)
-        self._first.append((name, render, first))
-        for file in first.files:
-            if KEY in first.texts.get(file.text or "", ""):
-                self._findings.add(KeyRendered(file.path, place))
+    def _render(self, name: str, words: str, render: Callable[[], Rendering], place: str) -> None:
+        first = texts_of(render())
+        self._compare(name, first, texts_of(render()), place)
+        self._first.append((name, words, render, first))
+        for path, text in first.items():
+            if KEY in text:
+                self._findings.add(KeyRendered(path, place))
 
-    def _compare(self, name: str, first: Rendering, second: Rendering, place: str = "") -> None:
-        after = {file.path: second.texts.get(file.text or "", "") for file in second.files}
-        for file in first.files:
-            text, other = first.texts.get(file.text or "", ""), after.get(file.path, "")
-            if text != other and (name, file.path) not in self._changing:
-                self._changing.add((name, file.path))
+    def _compare(self, name: str, first: Mapping[str, str], second: Mapping[str, str], place: str = "") -> None:
+        for path, text in first.items():
+            other = second.get(path, "")
+            if text != other and (name, path) not in self._changing:
+                self._changing.add((name, path))
                 line, before, now = _first_difference(text, other)
-                place = place or self._place_of(name)
-                self._findings.add(RenderingChanges(file.path, line, before, now, place))
+                self._findings.add(RenderingChanges(path, line, before, now, place or self._place_of(name)))
 
     def _place_of(self, name: str) -> str:
         service = name.removeprefix("service ")
@@ -217,6 +230,11 @@ class AnswerChecks:
     def _context(self, name: str, chains: Mapping[str, ChainFacts]) -> Context:
         directory: Path = self._enabled.layout.module(name).state / "1"
         return self._enabled.context(name, directory, "1", chains)
+
+
+def texts_of(rendering: Rendering) -> dict[str, str]:
+    """Return the texts of a rendering by the paths of their files."""
+    return {file.path: rendering.texts[file.text] for file in rendering.files if file.text is not None}
 
 
 def _places(endpoints: Sequence[Endpoint]) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from agent.engine.unchanged_settings import Loaded, Loader, UnchangedSettings
 from agent.registry.contract_checks import Owner
 from agent.registry.discovery import FoundPlugin, of_file
 from agent.registry.plugins import PluginRecord, Registry
+from agent.registry.sources import SourceHandle
 from agent.sources import BUILT_IN
 from agent.system.layout import Layout
 
@@ -122,7 +123,7 @@ def left_alone(settings: Settings) -> Settings:
         {**settings.core.model_dump(), **ALONE, "probe": probe, "dane": {"check": False}}
     )
     kinds = {each.name: each for each in BUILT_IN}
-    return replace(settings, core=core, rungs={name: kinds[name]() for name in core.sources})
+    return replace(settings, core=core, rungs={name: SourceHandle(kinds[name]()) for name in core.sources})
 
 
 def loader_of(found: Sequence[FoundPlugin]) -> Loader:

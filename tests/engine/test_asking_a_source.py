@@ -138,7 +138,7 @@ def test_a_source_that_returns_no_chain_has_failed(asked):
     asked.apply()
     problem = orders(asked)[0].problem
     assert problem["code"] == "source.crashed"
-    assert problem["cause"].endswith("TypeError: obtain() returned str instead of a Chain.")
+    assert problem["cause"].endswith("it returned an object of type str, not a Chain.")
     assert record(asked).source == "local"
 
 

@@ -19,6 +19,7 @@ from agent.errors.problem import Problem
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.records import ChainRecord, OrderRecord
 from agent.pki.chain import KeyType, Purpose
+from agent.registry.sources import SourceHandle
 from agent.sources import AcmeSource, LocalSource
 from support.cas import certificates as toy_ca
 from support.cas.certificates import DAY
@@ -26,8 +27,8 @@ from support.cas.certificates import DAY
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 HOUR = DAY / 24
 OLD, NEW = "https://old.example/directory", "https://new.example/directory"
-ACME = AcmeSource(directory=NEW)
-LADDER = [ACME, LocalSource()]
+ACME = SourceHandle(AcmeSource(directory=NEW))
+LADDER = [ACME, SourceHandle(LocalSource())]
 UNREACHABLE = CaUnreached("new.example", "new.example", "no answer within 30 s", NOW).problem.to_json()
 REFUSED = AccountRefused("new.example", "https://new.example/acct/1", "it is deactivated", NOW).problem.to_json()
 
@@ -98,7 +99,7 @@ def test_a_ca_that_is_asked_again_is_out_of_reach_since_the_first_time_until_it_
     before = earlier(UNREACHABLE)
     assert list(with_unanswered(LADDER, found(order(1, None)), [before], {"acme"})) == [before]
     assert list(with_unanswered(LADDER, found(order(1, None)), [before], set())) == [], "it has answered"
-    assert list(with_unanswered([LocalSource()], [], [before], {"acme"})) == [], "nobody asks it any more"
+    assert list(with_unanswered([SourceHandle(LocalSource())], [], [before], {"acme"})) == [], "nobody asks it any more"
     assert list(with_unanswered(LADDER, [], [earlier(UNREACHABLE, "old.example")], {"acme"})) == [], "it is another CA"
     assert list(with_unanswered(LADDER, [], [earlier(REFUSED)], {"acme"})) == [], "it was reached"
 
@@ -195,7 +196,7 @@ def test_a_file_of_the_settings_that_an_order_could_not_use_is_told_long_before_
 ):
     file = tmp_path / "company.pem"
     spoil(file)
-    source = AcmeSource(directory=NEW, trust="/company.pem")
+    source = SourceHandle(AcmeSource(directory=NEW, trust="/company.pem"))
     [finding] = of_files(source, tmp_path)
     assert (finding.kind, finding.subject, finding.severity) == (SubjectKind.CA, "acme", Severity.WARNING)
     assert finding.problem == TrustFileUnusable(str(file), why.format(file=file)).problem
@@ -204,7 +205,7 @@ def test_a_file_of_the_settings_that_an_order_could_not_use_is_told_long_before_
 def test_a_file_that_is_there_again_is_no_finding_whatever_the_last_order_said(tmp_path: Path):
     root = toy_ca.root()
     (tmp_path / "company.pem").write_bytes(toy_ca.pem(root.certificate))
-    source = AcmeSource(directory=NEW, trust="/company.pem")
+    source = SourceHandle(AcmeSource(directory=NEW, trust="/company.pem"))
     failed = order(1, TrustFileUnusable("/company.pem", "no such file or directory").problem.to_json())
     failed = replace(failed, settings_digest=source.settings_digest)
     assert list(source_findings([source], [failed], [], lambda path: tmp_path / path.lstrip("/"))) == []
@@ -222,14 +223,15 @@ class Odd(LocalSource):
 
 
 def test_a_source_that_can_t_look_at_its_files_is_a_finding_about_its_plugin_and_stops_no_other():
-    broken, missing = source_findings([Odd(), AcmeSource(trust="/nowhere/ca.pem")], [], [], Path)
+    broken, missing = source_findings(map(SourceHandle, [Odd(), AcmeSource(trust="/nowhere/ca.pem")]), [], [], Path)
     assert (broken.kind, broken.subject, broken.problem.effect) == (SubjectKind.PLUGIN, "odd", "")
     assert broken.problem.cause == "The source failed in check_files: RuntimeError: odd."
     assert missing.problem.code == "source.trust_file"
 
 
 def test_a_pass_follows_the_files_that_sources_name():
-    assert list(named_files([Odd(), ACME, AcmeSource(trust="/etc/ca.pem")], Path)) == [Path("/etc/ca.pem")]
+    ladder = [SourceHandle(Odd()), ACME, SourceHandle(AcmeSource(trust="/etc/ca.pem"))]
+    assert list(named_files(ladder, Path)) == [Path("/etc/ca.pem")]
 
 
 def test_every_code_is_one_of_an_error():

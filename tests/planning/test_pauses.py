@@ -17,7 +17,7 @@ from agent.planning import Deploy, Inquire, Look, Obtain, SignAgain, State, plan
 from agent.planning.binding import Evidence
 from agent.planning.state import Declared
 from support.cas.certificates import DAY, NOW
-from support.fakes.ladder import LADDER, LOCAL, ROOT, TOY, evidence, failed, local, need, toy
+from support.fakes.ladder import LADDER, LOCAL, ROOT, Toy, evidence, failed, local, need, toy
 
 WANTED = need()
 HOUR = timedelta(hours=1)
@@ -39,7 +39,7 @@ PEER = Peer(
 )
 
 
-class Watching(type(TOY)):
+class Watching(Toy):
     watches = True
 
 

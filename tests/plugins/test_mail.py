@@ -57,7 +57,7 @@ def test_each_further_name_has_a_slot_of_its_own():
 
 
 def test_two_key_types_are_two_slots_a_name_and_neither_accepts_the_others_kind():
-    needs = mail(domains=["mail.example.org"], second_key_type="rsa-2048").declare_needs(HOST)
+    needs = list(mail(domains=["mail.example.org"], second_key_type="rsa-2048").declare_needs(HOST))
     assert [(need.slot, need.key_types[0]) for need in needs] == [
         ("default", KeyType.ECDSA_P256),
         ("default.rsa", KeyType.RSA_2048),
@@ -195,10 +195,10 @@ def test_no_setting_of_postfix_lets_a_line_through(text, field):
 
 def endpoints(module: Mail, host: HostFacts = HOST) -> list[Endpoint]:
     with StagedAppliance.make(host=host) as box:
-        needs = module.declare_needs(host)
+        needs = list(module.declare_needs(host))
         box.chains = {need.slot: box.authority.chain(*need.names, key_type=need.key_types[0]) for need in needs[:1]}
         box.chains = dict.fromkeys((need.slot for need in needs), next(iter(box.chains.values())))
-        return module.probes(box.context(module, "mail", services=SERVICES))
+        return list(module.probes(box.context(module, "mail", services=SERVICES)))
 
 
 def test_every_listener_is_looked_at_with_its_starttls():

@@ -181,14 +181,14 @@ def test_a_module_that_raises_is_named_and_the_next_one_goes_on(hook: str):
     hooks = asking(crashing=crashing, tunnel=tunnel)
     with pytest.raises(ModuleRaised) as raised:
         ask(hooks, hook, crashing)
+    line = Crashing._fail.__code__.co_firstlineno + 1
     assert str(raised.value) == (
-        f"crashing: The plugin failed in {hook}: LookupError: no such session.\n"
+        f"crashing ({__file__}:{line}): The plugin failed in {hook}: LookupError: no such session.\n"
         "Its last generation stays in place, the others go on. "
         "Correct its settings, or update the plugin; chainwright plugins names its distribution."
     )
     assert raised.value.problem.detail == (
-        f'File "{__file__}", line {Crashing._fail.__code__.co_firstlineno + 1}, in _fail: '
-        'raise LookupError("no such session")'
+        f'File "{__file__}", line {line}, in _fail: raise LookupError("no such session")'
     )
     ask(hooks, hook, tunnel)
 

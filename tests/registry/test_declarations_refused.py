@@ -89,7 +89,7 @@ NAIVE = "        return Due(at=datetime(2026, 1, 1), reason='some day')\n\n"
             NAIVE,
             "ValueError: the instant of Due is a datetime without a time zone; write for example now + timedelta(days=30)",
         ),
-        ("        return None\n\n", "TypeError: it returned an object of type NoneType, not a Due"),
+        ("        return None\n\n", "it returned None, not a Due"),
         (
             "        return Due(at=state.root, reason='some day')\n\n",
             "ValueError: the instant of Due is no datetime; write for example ",

@@ -43,7 +43,7 @@ class Bad(Source):
     """Bad."""
     name = "NAME"
     def offers(self, request, state):
-        return Offer(serves="bad.test" in str(request.names))
+        return Offer(serves=True)
     def due(self, request, state, now):
         return Due(at=now, reason="there is none yet")
     def obtain(self, request, session):
@@ -60,7 +60,9 @@ class Daemon(Service):
 '''
 REGISTERED_SOURCE = REGISTERED.replace("modules", "sources")
 REGISTERED_SERVICE = REGISTERED.replace("modules", "services").replace("Bad", "Daemon")
-ON_SERVICE = MODULE.replace('reload = ("true",)', 'services = ("NAME",)').replace('    confirm = ("true",)\n', "")
+ON_SERVICE = MODULE.replace('reload = ("true",)', 'services = ("NAME",)').replace(
+    'confirm = ("true",)', 'unprobed = "a test"'
+)
 EMPTY_TABLE = "[modules.NAME]\n"
 
 

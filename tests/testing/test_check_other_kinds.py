@@ -63,7 +63,7 @@ FAULTY_SOURCES = {
         ["def due(self, request, state, now): -> due of the source vault returned NoneType, not Due."],
     ),
     "due is random": (
-        "def due(self, request, state, now):\n    return Due(now, uuid.uuid4().hex)",
+        "def due(self, request, state, now):\n    return Due(at=now, reason=uuid.uuid4().hex)",
         ["def due(self, request, state, now): -> due answered differently when it was asked twice for the same."],
     ),
     "offers reads": (
@@ -78,7 +78,7 @@ FAULTY_SOURCES = {
     "another name is delivered": (
         (
             "def obtain(self, request, context):\n"
-            "    return context.issue(Request(frozenset({'b.lan'}), request.key_type), timedelta(days=9))"
+            "    return context.issue(Request(names=frozenset({'b.lan'}), key_type=request.key_type), timedelta(days=9))"
         ),
         [
             (
@@ -280,7 +280,9 @@ def test_a_class_or_a_python_module_may_be_given():
 
 
 def test_a_failing_test_shows_every_fault_with_place_and_cure(tmp_path: Path):
-    (tmp_path / "vault.py").write_text(IMPORTS + SOURCE.replace('return Due(now, "always")', "return None") + SOURCES)
+    (tmp_path / "vault.py").write_text(
+        IMPORTS + SOURCE.replace('return Due(at=now, reason="always")', "return None") + SOURCES
+    )
     (tmp_path / "test_vault.py").write_text(
         "from pathlib import Path\n"
         "from chainwright.testing import check_plugin\n\n\n"

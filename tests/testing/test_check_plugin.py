@@ -30,6 +30,7 @@ GOOD: dict[str, tuple[Path | str, Mapping[str, object]]] = {
         {
             "domain": "vpn.example.com",
             "connections": [{"name": "r", "pools": ["10.88.0.0/24"], "local_ts": ["10.77.0.0/16"]}],
+            "users": [{"name": "ann", "password": "four plain words here"}],
         },
     ),
     "mail": ("mail", {"hostname": "mail.example.com", "domains": ["mail.example.org"]}),
@@ -108,7 +109,7 @@ FAULTY: dict[str, tuple[str, list[str]]] = {
         [
             (
                 "def render_files(self, context): -> "
-                'The file "box.conf" was rendered differently the second time; line 2 was "# 00", then "# 01".'
+                'The file "box.conf" was rendered differently another time; line 2 was "# 00", then "# 01".'
             )
         ],
     ),
@@ -216,3 +217,12 @@ def test_each_fault_is_told_with_its_line(name: str, tmp_path: Path):
     path = module(tmp_path, body)
     path.write_text(path.read_text().replace("class Box", "COUNT = itertools.count()\n\n\nclass Box"))
     assert told(check(path)) == expected
+
+
+def test_a_file_in_the_order_of_a_set_is_told_though_this_process_keeps_that_order(tmp_path: Path):
+    body = """
+    def render_files(self, context):
+        return [Text(path="box.conf", text=" ".join({f"name{number}" for number in range(40)}))]
+    """
+    (fault,) = check(module(tmp_path, body)).faults
+    assert (fault.check, fault.problem.code) == ("box: the same files in another process", "check.rendering_changes")

@@ -92,7 +92,7 @@ class StagedAppliance:
 
     def context(self, module: Module, name: str, **more) -> Context:
         """Return the context of the next generation, each slot with a chain of its own."""
-        needs = module.declare_needs(self.host)
+        needs = list(module.declare_needs(self.host))
         for need in needs:
             if need.slot not in self.chains:
                 self.chains[need.slot] = self.authority.chain(*need.names, key_type=need.key_types[0])

@@ -15,6 +15,7 @@ from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.key import KeyKind
 from agent.planning.binding import Evidence
 from agent.planning.renewal import renewal_instant
+from agent.registry.sources import SourceHandle
 from agent.sources import LocalSource, UploadedSource
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -51,7 +52,7 @@ class Slow(Toy):
     name: ClassVar[str] = "slow"
 
 
-UPLOADED, TOY, SLOW, LOCAL = UploadedSource(), Toy(), Slow(), LocalSource()
+UPLOADED, TOY, SLOW, LOCAL = (SourceHandle(each, own=True) for each in (UploadedSource(), Toy(), Slow(), LocalSource()))
 LADDER = (UPLOADED, TOY, LOCAL)
 
 
@@ -104,7 +105,12 @@ def toy(label: str, made_for: Need, **more) -> ChainRecord:
 
 
 def failed(
-    made_for: Need, source: Source = TOY, *, retry_at: datetime | None = None, cause: str = "The CA is away.", **more
+    made_for: Need,
+    source: SourceHandle = TOY,
+    *,
+    retry_at: datetime | None = None,
+    cause: str = "The CA is away.",
+    **more,
 ) -> OrderRecord:
     return OrderRecord(
         request=made_for.request.id,
@@ -119,13 +125,14 @@ def failed(
 
 def evidence(
     *chains: ChainRecord,
-    ladder: tuple[Source, ...] = LADDER,
+    ladder: tuple[Source | SourceHandle, ...] = LADDER,
     orders: Iterable[OrderRecord] = (),
     root: str | None = ROOT,
     **more: Any,
 ) -> Evidence:
     asked = {(order.request, order.source): order for order in orders}
-    return Evidence(ladder, chains, asked, signed_by(root), **more)
+    rungs = tuple(each if isinstance(each, SourceHandle) else SourceHandle(each, own=True) for each in ladder)
+    return Evidence(rungs, chains, asked, signed_by(root), **more)
 
 
 def signed_by(root: str | None, **more: Any) -> dict[KeyKind, Signer]:
