@@ -21,7 +21,7 @@ from chainwright import (
     Need,
     Part,
     Template,
-    Upstream,
+    Url,
     hookimpl,
     slot_of,
 )
@@ -37,7 +37,7 @@ class HAProxy(Module):
     check = ("haproxy", "-c", "-f", "{dir}/haproxy.cfg")
     reload = (sys.executable, "-P", __file__, "{dir}", "{run}")
     listen: ListenAddress = Field("443", validate_default=True)
-    sites: dict[Host, Upstream]
+    sites: dict[Host, Url]
 
     def declare_needs(self, host: HostFacts) -> Iterable[Need]:
         return [self.need(name, slot=slot_of(name)) for name in self.sites]

@@ -4,7 +4,7 @@ import hmac
 import json
 from urllib.request import Request, urlopen
 
-from chainwright import Event, EventKind, Notifier, NotifierContext, Secret, Upstream, hookimpl
+from chainwright import Event, EventKind, Notifier, NotifierContext, Secret, Url, hookimpl
 
 api = 1
 
@@ -13,7 +13,7 @@ class Webhook(Notifier):
     """A web server that is told of events."""
 
     name = "webhook"
-    url: Upstream
+    url: Url
     key: Secret
     kinds: tuple[EventKind, ...] = (EventKind.REFUSED, EventKind.ROLLED_BACK, EventKind.BROKEN, EventKind.ORDER_FAILED)
 
