@@ -98,10 +98,10 @@ class Context:
     issuers: tuple[Issuer, ...] = ()
     """The present root first, then a prepared one and earlier ones; none unless the module `verifies_peers`."""
     resolved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Host name -> addresses, of those that `Module.resolves` names. One without a known address isn't in it."""
+    """Host name -> addresses, of those that `names_to_resolve` returns. One without a known address isn't in it."""
 
     def addresses(self, host: str) -> tuple[str, ...]:
-        """Return where to connect to for a host of `Module.resolves`, an address or ``localhost``; none: it isn't known now.
+        """Return where to connect to for a host of `names_to_resolve`, an address or ``localhost``; none: it isn't known now.
 
         They are sorted. The files are made again when they change.
         """

@@ -112,15 +112,15 @@ def renewal(state: LockedState) -> Renewal:
     waiting = {each.key for each in bindings if each.standing in {LadderPosition.FALLBACK, LadderPosition.MISSING}}
     due = {chain for chain, at in planned.items() if at <= state.now}
     uploads = {each.id for each in state.chains if each.source == UPLOADED}
-    keys = [
+    ordered = {
         need.key
         for need in state.needs
         if bound.get(need.key) in due
-        or need.key in refused | waiting
+        or need.key in waiting
         or (need.request.id in failed and bound.get(need.key) not in uploads)
-    ]
-    present = tuple({chain for key in keys if (chain := bound.get(key))})
-    return Renewal(Aim(tuple(keys), instead_of=present), min(planned.values(), default=None))
+    }
+    keys = [need.key for need in state.needs if need.key in ordered | refused]
+    return Renewal(_another(state, keys, {bound.get(key) for key in ordered}), min(planned.values(), default=None))
 
 
 def _needs_of(state: LockedState, names: Sequence[str]) -> list[Need]:
@@ -143,7 +143,17 @@ def _aim(state: LockedState, needs: Sequence[Need], kept: Sequence[KeptUpload]) 
     uploaded = {each.chain for each in kept}
     bound = {each.key: each.chain for each in state.bindings()}
     keys = [need.key for need in needs if bound.get(need.key) not in uploaded]
-    return Aim(tuple(keys), instead_of=tuple({chain for key in keys if (chain := bound.get(key))}))
+    return _another(state, keys, {bound.get(key) for key in keys})
+
+
+def _another(state: LockedState, keys: Sequence[tuple[str, str]], bound: set[str | None]) -> Aim:
+    """Return the aim that these slots serve other chains than now, and than those of `bound`.
+
+    A slot whose chain was refused is bound to that one and serves the one before: what was refused may come into service.
+    """
+    live = state.store.deployments.live_chains()
+    present = bound | {live.get(module, {}).get(slot) for module, slot in keys}
+    return Aim(tuple(keys), instead_of=tuple(chain for chain in present if chain))
 
 
 def _kept(state: LockedState, needs: Sequence[Need]) -> tuple[KeptUpload, ...]:

@@ -206,7 +206,7 @@ def test_it_ends_when_nothing_was_under_way_for_a_while_and_the_next_reason_star
 
 def test_names_are_looked_up_by_a_process_that_makes_no_pass_and_ends(idle):
     plugin = idle.layout.plugins / "tunnel.py"
-    plugin.write_text(f'{plugin.read_text()}\n\nTunnel.resolves = lambda self, host: ["chainwright.invalid"]\n')
+    plugin.write_text(f'{plugin.read_text()}\n\nTunnel.names_to_resolve = lambda self, host: ["chainwright.invalid"]\n')
     configure(idle, more="[resolve]\ninterval = 5\n")
 
     def asked_at() -> datetime:

@@ -19,7 +19,7 @@ from support.appliances.deployed import Deployed
 def settled(tunnel: Deployed) -> Deployed:
     """An appliance whose module needs the addresses of two names, one of which doesn't resolve; nothing is due."""
     plugin = tunnel.layout.plugins / "tunnel.py"
-    plugin.write_text(f'{plugin.read_text()}\n\nTunnel.resolves = lambda self, host: ["db.test", "app.test"]\n')
+    plugin.write_text(f'{plugin.read_text()}\n\nTunnel.names_to_resolve = lambda self, host: ["db.test", "app.test"]\n')
     tunnel.names["db.test"] = ["192.0.2.1", "192.0.2.2"]
     tunnel.apply()
     tunnel.asked.clear()

@@ -82,3 +82,30 @@ def test_aims_and_outcomes_are_stored_as_they_are():
     outcome = AimOutcome(("tunnel/default",), ("mail/imap: it is away.",), ("x: y",))
     assert AimOutcome.read(outcome.text()) == outcome
     assert AimOutcome.read(None) is None
+
+
+def test_renewing_what_a_service_did_not_take_is_done_when_that_same_chain_serves(tunnel):
+    before = served(tunnel.port, NAME)
+    tunnel.control("toyd").write_text("ignore")
+    typed(tunnel, "reissue", NAME)
+    assert served(tunnel.port, NAME) == before
+    again = typed(tunnel, "renew")
+    assert again.returncode == 3
+    wrong = f"127.0.0.1:{tunnel.port} ({NAME}) serves the chain {before[:12]} instead of "
+    assert f"Not in service as asked: tunnel/default: {wrong}" in again.stderr
+    tunnel.control("toyd").unlink()
+    done = typed(tunnel, "renew")
+    assert served(tunnel.port, NAME) != before
+    assert done.returncode == 0, done.stderr
+    assert "In service as asked: tunnel/default." in done.stderr.splitlines()
+    assert "Not in service" not in done.stderr
+
+
+def test_reissuing_what_a_service_did_not_take_is_not_done_by_the_chain_that_serves(tunnel):
+    tunnel.control("toyd").write_text("ignore")
+    typed(tunnel, "reissue", NAME)
+    before = served(tunnel.port, NAME)
+    done = typed(tunnel, "reissue", NAME)
+    assert served(tunnel.port, NAME) == before
+    assert done.returncode == 3
+    assert f"Not in service as asked: tunnel/default: 127.0.0.1:{tunnel.port} ({NAME}) serves the chain " in done.stderr
