@@ -8,15 +8,32 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from agent.registry.guard import Asked
+from typing import Protocol, TypeGuard, TypeVar
 
 T = TypeVar("T")
 VARIABLE = "CHAINWRIGHT_TRACE_HOOKS"
 """In the environment, and so in that of the processes that this one starts: a file, or what follows."""
 TO_STDERR = "-"
+
+
+class Asked(Protocol):
+    """What a call is about."""
+
+    @property
+    def plugin(self) -> str:
+        """Return the plugin that is asked."""
+
+    @property
+    def hook(self) -> str:
+        """Return what it is asked."""
+
+    @property
+    def subject(self) -> str:
+        """Return what it is asked about."""
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Return the plugins that wrap the hook."""
 
 
 class HookTrace:
@@ -74,13 +91,17 @@ def _to_stderr(line: str) -> None:
 
 
 def described(answer: object) -> str:
-    """Return the type of an answer; of several, how many there are of each."""
+    """Return the type of an answer; of several, also in lists in a list, how many there are of each."""
     if answer is None:
         return "nothing"
-    if isinstance(answer, Collection) and not isinstance(answer, str | bytes | bytearray | Mapping):
-        counts = Counter(_name(each) for each in answer)
-        return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
-    return _name(answer)
+    if not _is_several(answer):
+        return _name(answer)
+    counts = Counter(_name(each) for one in answer for each in (one if _is_several(one) else [one]))
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+
+
+def _is_several(value: object) -> TypeGuard[Collection[object]]:
+    return isinstance(value, list | tuple | set | frozenset) and not hasattr(value, "_fields")
 
 
 def _name(value: object) -> str:
@@ -88,8 +109,6 @@ def _name(value: object) -> str:
 
 
 def _raised(error: BaseException) -> str:
-    from agent.registry.guard import PluginFailed
-
-    if isinstance(error, PluginFailed):
-        return f"raised {type(error.error).__name__}{f' at {error.place}' if error.place else ''}"
-    return f"raised {type(error).__name__}"
+    """Say what was raised: the guard's error has it as its cause."""
+    place = getattr(error, "place", "")
+    return f"raised {type(error.__cause__ or error).__name__}{f' at {place}' if place else ''}"

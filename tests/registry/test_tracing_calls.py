@@ -54,7 +54,7 @@ def test_a_call_in_the_same_thread_is_told_too():
         ("a secret", "str"),
         ((1, "a", 2), "2 int, 1 str"),
         ({"token": "secret"}, "dict"),
-        ([Asked, Guard], "1 Asked, 1 Guard"),
+        ([[Asked], [Guard, "a secret"]], "1 Asked, 1 Guard, 1 str"),
     ],
 )
 def test_an_answer_is_told_by_type_and_number(answer, told):
