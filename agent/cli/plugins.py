@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from agent.cli.check_plugin import check
 from agent.cli.commands import CommandGroup, Invocation, json_option
 from agent.cli.exit_codes import DEGRADED, DONE
 from agent.cli.new_plugin import new
@@ -36,6 +37,7 @@ def plugins(context: click.Context) -> int:
     return DONE if context.invoked_subcommand else _list(context.obj)
 
 
+plugins.add_command(check)
 plugins.add_command(new)
 plugins.add_command(show)
 plugins.params.append(json_option())

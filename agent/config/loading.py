@@ -21,6 +21,7 @@ from agent.errors.plugin import ModuleMissing, ModuleRaised, PluginError
 from agent.errors.settings import SettingsProblem, SettingsRefused
 from agent.errors.wording import reason_of
 from agent.registry.contract_checks import CORE_KEYS, NAME, NAME_RULE, PLUGIN_KEYS
+from agent.registry.discovery import FoundPlugin
 from agent.registry.plugins import Registry
 from agent.system.layout import Layout
 
@@ -48,16 +49,24 @@ class _Crashed(Exception):
 
 
 def load(
-    layout: Layout, builtin_sources: Iterable[type[Source]], files: Sequence[SettingsFile] | None = None
+    layout: Layout,
+    builtin_sources: Iterable[type[Source]],
+    files: Sequence[SettingsFile] | None = None,
+    given: Sequence[FoundPlugin] = (),
 ) -> tuple[Settings, Registry]:
     """Read the files, load the plugins that they name, validate. Raises `SettingsRefused` with every error.
 
-    `files`: what was read earlier, to be used instead of what is on disk.
+    `files`: what was read earlier, to be used instead of what is on disk. `given`: plugins beside those that are installed.
     """
     tree = read_settings(layout, files)
     names = wanted(tree)
     registry = Registry.load(
-        layout, names.enabled, also=names.disabled, services=names.services, builtin_sources=builtin_sources
+        layout,
+        names.enabled,
+        also=names.disabled,
+        services=names.services,
+        builtin_sources=builtin_sources,
+        given=given,
     )
     return build(tree, registry, layout), registry
 

@@ -28,7 +28,7 @@ def check_delivery(chain: Chain, source: Source, request: Request, context: Stor
     """
     authority = checked_text(source.authority)
     retry_at, detail = context.now() + back_off(context.attempts + 1), _described(chain)
-    differences = list(_differences(chain, request))
+    differences = list(differences_from(chain, request))
     if differences:
         raise ChainUnexpected(authority, source.name, "; ".join(differences), retry_at, detail)
     judgement = _judged(chain, request, context)
@@ -44,7 +44,7 @@ def checked_text(text: object) -> str:
     return printable(text, LONGEST_TEXT)
 
 
-def _differences(chain: Chain, request: Request) -> Iterator[str]:
+def differences_from(chain: Chain, request: Request) -> Iterator[str]:
     """Yield what makes a chain another one than was asked for. More names than those asked for do no harm."""
     missing = [name for name in sorted(request.names) if not chain.covers([name])]
     if missing:

@@ -59,6 +59,11 @@ def culprits_of(found: Iterable[FoundPlugin]) -> Culprits:
     return Culprits(lambda: [(each.owner.plugin, path) for each in found for path in each.homes()])
 
 
+def of_file(path: Path) -> FoundPlugin:
+    """Return the plugin of a file that is not installed: its author tests it."""
+    return FoundPlugin(Owner(path.stem, str(path)), lambda: _execute(path, path.read_bytes()), homes=lambda: [path])
+
+
 def _installed() -> list[FoundPlugin]:
     """Return the plugins of distributions. What a distribution is called is read once: that is parsing its metadata."""
     read: dict[int, tuple[str, str]] = {}

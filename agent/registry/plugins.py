@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -128,13 +128,16 @@ class Registry:
         builtin_sources: Iterable[type[Source]] = (),
         deprecated: Mapping[str, Deprecation] = DEPRECATED,
         guard: Guard | None = None,
+        given: Sequence[FoundPlugin] = (),
     ) -> Registry:
         """Load the plugins named in `wanted` (None: all) as enabled ones, those in `also` (None: all) without enabling them.
 
         Where these don't register all of `services`, others are loaded until one does, without enabling them either.
+        `given`: plugins in the place of those that are installed under their names, or beside them.
         Never raises for what a plugin does: see `plugins`. Takes about 50 ms, which is `importlib.metadata`'s.
         """
-        found = candidates(layout)
+        names = {each.owner.plugin for each in given}
+        found = [*given, *(each for each in candidates(layout) if each.owner.plugin not in names)]
         loading = _Loading(found, builtin_sources, guard or Guard(culprits_of(found)), deprecated)
         installed = {each.owner.plugin for each in loading.candidates}
         loading.load(installed if wanted is None else set(wanted), enabled=True)

@@ -13,10 +13,12 @@ from typing import Any, Self, TypeVar
 
 from agent.contract.endpoint import StartTLS
 from agent.engine.engine import Engine, Result
+from agent.engine.unchanged_settings import Loader, load_settings
 from agent.model.deployment import Deployment, Step
 from agent.model.events import Event, EventKind
 from agent.operations.locked_state import locked_state
 from agent.pki.chain import Chain
+from agent.probing.probe import Prober
 from agent.report import read_snapshot, report
 from agent.store import Store
 from agent.system.layout import Layout
@@ -67,6 +69,10 @@ class Appliance:
     """Host name -> addresses, or why it doesn't resolve: what the engine is told by its resolver."""
     asked: list[str] = field(default_factory=list)
     """Names that the resolver was asked for."""
+    loader: Loader = field(default=load_settings, repr=False)
+    """Reads settings and plugins for the engine."""
+    prober: Prober = field(default_factory=Prober, repr=False)
+    """Looks at services for the engine."""
 
     def __post_init__(self) -> None:
         self.layout = Layout(self.root)
@@ -121,6 +127,8 @@ class Appliance:
             self.layout,
             clock=self.clock,
             runner=self.runner,
+            loader=self.loader,
+            prober=self.prober,
             listeners=[self.events.append, *listeners],
             who="test",
             resolve=self.resolve,

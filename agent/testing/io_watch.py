@@ -16,7 +16,6 @@ CHANGES = frozenset(
 )
 ASKS = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.connect", "socket.bind", "urllib.Request"})
 RUNS = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork"})
-SLEEP = "time.sleep"
 IMPORTING = "<frozen importlib"
 """Beginning of the file names of the interpreter's own import."""
 
@@ -79,9 +78,7 @@ def _told(event: str, arguments: tuple[object, ...]) -> str | None:
         return f"changes {first}"
     if event in ASKS:
         return f"asks the network for {arguments[1] if event in {'socket.connect', 'socket.bind'} else first}"
-    if event in RUNS:
-        return f"starts the program {first}"
-    return f"sleeps {first} s" if event == SLEEP else None
+    return f"starts the program {first}" if event in RUNS else None
 
 
 def _place(frame: FrameType | None, is_plugin: Callable[[str], bool]) -> str:

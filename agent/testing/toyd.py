@@ -44,7 +44,7 @@ def begin(plain: socket.socket, protocol: str) -> None:
     if protocol in LINES:
         _in_lines(plain, *LINES[protocol])
     elif protocol:
-        {"ldap": _ldap, "mysql": _mysql, "postgres": _postgres, "xmpp": _xmpp}[protocol](plain)
+        {"ldap": _ldap, "mysql": _mysql, "postgres": _postgres, "xmpp": _xmpp, "xmpp-server": _xmpp}[protocol](plain)
 
 
 def _in_lines(plain: socket.socket, greeting: str, answers: dict[str, str], last: tuple[str, str]) -> None:

@@ -30,6 +30,7 @@ from agent.errors import (
     order,
     pins,
     plugin,
+    plugin_checks,
     preflight,
     renewal,
     root,
@@ -56,6 +57,7 @@ WEBROOT = Path("/var/lib/chainwright/http-01")
 PLACE = "127.0.0.1:8443"
 ENDPOINT = f"{PLACE} (gw.example.test)"
 START_NGINX = "systemctl status nginx, then systemctl start nginx"
+TUNNEL = "/etc/chainwright/plugins/tunnel.py:31"
 LEAF, OTHER, FIRST, SECOND = (digit * 64 for digit in "1234")
 OUTPUT = "nginx: [emerg] unknown directive\nnginx: configuration file test failed\n"
 WHO = ("mail", "chainwright-mail 1.2")
@@ -466,6 +468,21 @@ EXAMPLES: list[AgentError] = [
     plugin.PluginHangs("mail", "declare_needs", 30.0, "mail", plugin.STAYS, "/opt/mail.py:31"),
     plugin.PluginHangs("vault", "offers", 30.0, 'source "vault"'),
     plugin.ObserverRaised("plugin slack", "deployed", OSError(113, "No route to host")),
+    # The check of a plugin
+    plugin_checks.HookActs("render_files", "opens /etc/hostname", TUNNEL),
+    plugin_checks.HookSlow("declare_needs", 2.5, TUNNEL),
+    plugin_checks.AnswerChanges("declare_needs", TUNNEL),
+    plugin_checks.RenderingChanges("toyd.conf", 3, "# 17:01:09", "# 17:01:10", TUNNEL),
+    plugin_checks.KeyRendered("toyd.conf", TUNNEL),
+    plugin_checks.SlotUnseen("admin", TUNNEL),
+    plugin_checks.PathOutside("running", "/run/toyd.pid", TUNNEL),
+    plugin_checks.ModeOpened("tunnel.pem", "0600", "0644", TUNNEL),
+    plugin_checks.LeftBehind("opt/tunnel.pem", TUNNEL),
+    plugin_checks.DeploymentDiffers("tunnel", "rolled back", "after a renewal", "live", "It serves another chain.", ""),
+    plugin_checks.DeploymentDiffers("tunnel", "not deployed", "after the first deployment", "live", "", ""),
+    plugin_checks.SourceFault("vault", "obtain", "returned NoneType, not Chain", TUNNEL),
+    plugin_checks.CallFailed("send", OSError(113, "No route to host"), TUNNEL),
+    plugin_checks.NothingToCheck("/etc/chainwright/plugins/tunnel.py"),
     # Command line, API, users
     usage.CommandLineWrong("No such option: --waitt.", "chainwright apply"),
     usage.UnknownCommand("statsu", ["status", "apply"]),

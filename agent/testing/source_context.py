@@ -1,0 +1,167 @@
+"""`SourceContext` and `OrderContext` in memory: for tests of a source alone, with nothing of the core around it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from agent.contract.context import Http01
+from agent.pki.account_key import make_account_key, thumbprint
+from agent.pki.anchors import Anchors
+from agent.pki.authority import Root
+from agent.pki.chain import Chain
+from agent.pki.key import generate_key
+
+if TYPE_CHECKING:
+    from agent.model.need import Request
+    from agent.pki.key import PrivateKey
+
+T = TypeVar("T")
+
+
+def utc_now() -> datetime:
+    """Return the present instant."""
+    return datetime.now(UTC)
+
+
+class Remembering:
+    """`agent.contract.source.Memory`."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, dict[str, Any]] = {}
+
+    def read(self, key: str) -> Mapping[str, Any]:
+        """Return what was written last."""
+        return dict(self.entries.get(key, {}))
+
+    def write(self, key: str, state: Mapping[str, Any]) -> None:
+        """Keep it."""
+        self.entries[key] = dict(state)
+
+
+class Noting:
+    """`agent.contract.source.Ledger`."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.now = now
+        self.rows: list[tuple[str, str, datetime]] = []
+
+    def note(self, kind: str, subjects: Iterable[str]) -> None:
+        """Write it down."""
+        self.rows += [(kind, subject, self.now()) for subject in subjects]
+
+    def instants(self, kind: str, subject: str, since: datetime) -> list[datetime]:
+        """Return when it was done."""
+        return sorted(at for each, of, at in self.rows if (each, of) == (kind, subject) and at >= since)
+
+
+@dataclass
+class FakeSourceContext:
+    """`agent.contract.source.SourceContext` for one source of one appliance; `for_order` gives an order's on top of it."""
+
+    webroot: Path
+    clock: Callable[[], datetime] = utc_now
+    key: PrivateKey = field(default_factory=make_account_key)
+    root: Path = Path("/")
+    steps: list[tuple[str, str]] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+    pause: Callable[[float], object] | None = None
+    """Called in the place of a wait."""
+    anchors: Anchors = field(default_factory=Anchors)
+    """Nothing is trusted, as for a test CA."""
+
+    def __post_init__(self) -> None:
+        self.memory = Remembering()
+        self.ledger = Noting(self.now)
+        self.http01 = Http01(self.webroot, thumbprint(self.key))
+        self._shared: list[Any] = []
+        self._lock = threading.Lock()
+
+    def account_key(self) -> PrivateKey:
+        """Return the account key."""
+        return self.key
+
+    def shared(self, make: Callable[[], T]) -> T:
+        """Return the one object that is shared."""
+        with self._lock:
+            if not self._shared:
+                self._shared.append(make())
+            found: T = self._shared[0]
+            return found
+
+    def rooted(self, path: str) -> Path:
+        """Return a path below the root."""
+        return self.root / Path(path).relative_to("/")
+
+    def progress(self, step: str, text: str = "") -> None:
+        """Remember what is being done."""
+        self.steps.append((step, text))
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether `stop` is set."""
+        return self.stop.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait, or call `pause`."""
+        (self.pause or self.stop.wait)(seconds)
+
+    def now(self) -> datetime:
+        """Return the present instant."""
+        return self.clock()
+
+    @cached_property
+    def own_root(self) -> Root:
+        """The appliance's own root, made when it is first needed."""
+        return Root.create("Test Root CA", "", self.now(), self.now() - timedelta(days=30))
+
+    def for_order(self, **options: Any) -> FakeOrderContext:
+        """Return the context of an order."""
+        return FakeOrderContext(self, **options)
+
+    def close(self) -> None:
+        """Close what is shared."""
+        for each in self._shared:
+            each.close()
+        self._shared.clear()
+
+
+@dataclass
+class FakeOrderContext:
+    """`agent.contract.source.OrderContext` for one order. Give it `saved` to go on where another one stopped."""
+
+    source_context: FakeSourceContext
+    attempts: int = 0
+    forced: bool = False
+    replaced: Chain | None = None
+    saved: dict[str, Any] = field(default_factory=dict)
+    on_save: Callable[[Mapping[str, Any]], None] | None = None
+    """Called after each save: a test may raise there, as a crash would."""
+    remarks: list[str] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.source_context, name)
+
+    def key_for(self, request: Request) -> PrivateKey:
+        """Return a new key."""
+        return generate_key(request.key_type)
+
+    def issue(self, request: Request, lifetime: timedelta) -> Chain:
+        """Have the own root sign a chain."""
+        names, now = sorted(request.names), self.source_context.now()
+        return self.source_context.own_root.issue(names, request.key_type, request.purpose, now, lifetime)
+
+    def remark(self, sentence: str) -> None:
+        """Remember what is said of the chain."""
+        self.remarks.append(sentence)
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Keep the state."""
+        self.saved = dict(state)
+        if self.on_save:
+            self.on_save(state)
