@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.errors.base import AgentError
+from agent.errors.wording import reason_of
 
 DISABLED = "It is disabled, everything else goes on."
 STAYS = "Its last generation stays in place, the others go on."
@@ -42,12 +43,19 @@ class ImportFailed(LoadError):
     """The import raised."""
 
     code = "plugin.import_failed"
-    cause = "Its import failed: {error:reason}."
+    cause = "Its import failed: {why:sentence}"
     fix = f"Install what it lacks, or update it, then: {LIST}"
     detail = "{error:place}"
     error: BaseException
     place: str = ""
     """File and line."""
+    hint: str = ""
+    """What was meant, a clause or a question."""
+
+    @property
+    def why(self) -> str:
+        """What was raised, and what was meant."""
+        return "; ".join(each for each in (reason_of(self.error), self.hint) if each)
 
 
 class VersionRefused(LoadError):
@@ -105,6 +113,7 @@ class UnknownHook(LoadError):
     fix = f"Correct its name in the plugin, then: {LIST}"
     hook: str
     close: str | None
+    place: str = ""
 
     @property
     def hint(self) -> str:
@@ -121,6 +130,7 @@ class UnknownArgument(LoadError):
     hook: str
     argument: str
     allowed: Sequence[str]
+    place: str = ""
 
 
 class HookMisplaced(LoadError):
@@ -132,6 +142,27 @@ class HookMisplaced(LoadError):
     hook: str
     thing: str
     cure: str
+    place: str = ""
+
+
+class HookUnmarked(LoadError):
+    """A function is called like a hook, and isn't marked: it would never be asked."""
+
+    code = "plugin.hook_unmarked"
+    cause = "The function {hook} is called like a hook and has no @hookimpl, so it would never be asked."
+    fix = f"Write @hookimpl above it, or give it another name, then: {LIST}"
+    hook: str
+    place: str = ""
+
+
+class HookAsync(LoadError):
+    """A hook is answered by a coroutine."""
+
+    code = "plugin.hook_async"
+    cause = "The answer to the hook {hook} is async, and must be there at once."
+    fix = f"Make it a plain function, then: {LIST}"
+    hook: str
+    place: str = ""
 
 
 class NotAContribution(LoadError):
@@ -150,15 +181,16 @@ class NotAContribution(LoadError):
         return "a list of subclasses" if self.several else "a subclass"
 
 
-class ContributionIncomplete(LoadError):
-    """A contributed class lacks what the core needs of it."""
+class ContributionRefused(LoadError):
+    """A contributed class lacks what the core needs of it, or has something that the core can't use."""
 
-    code = "plugin.incomplete"
-    cause = "The {kind} {owner} is incomplete: {reasons:semicolons}."
-    fix = f"Complete it, then: {LIST}"
+    code = "plugin.contribution_refused"
+    cause = "The {kind} {owner} can't be used: {reasons:semicolons sentence}"
+    fix = f"Correct it, then: {LIST}"
     kind: str
     owner: str
     reasons: Sequence[str]
+    place: str = ""
 
 
 class DuplicateName(LoadError):

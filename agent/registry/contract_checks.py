@@ -21,14 +21,18 @@ from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.contract.source import DnsSolver, Source
 from agent.errors.plugin import (
-    ContributionIncomplete,
+    ContributionRefused,
+    HookAsync,
     HookMisplaced,
+    HookUnmarked,
     NotAContribution,
     UnknownArgument,
     UnknownHook,
 )
 from agent.pki.key import KeyType
-from agent.registry.life_hooks import LIFE, MODULE_HOOKS, hooks_of
+from agent.registry.class_checks import at_line, mistakes
+from agent.registry.life_hooks import LIFE, MODULE_HOOKS
+from agent.registry.places import place_of_attribute, place_of_code
 
 NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,63}")
 """Of plugins, modules, instances, services and sources: also names of directories."""
@@ -52,6 +56,8 @@ CONTRIBUTIONS: Mapping[str, tuple[str, type[BaseModel]]] = {
     "register_settings": (SETTINGS, PluginSettings),
 }
 """The hooks that return classes, with the word for them and what they must be."""
+RESERVED: Mapping[str, frozenset[str]] = {"module": CORE_KEYS, "notifier": CORE_KEYS, SETTINGS: PLUGIN_KEYS}
+"""Keys that no setting of a kind may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,8 @@ class Implementation:
     wrapper: bool
     optional: bool
     """An agent that has no such hook leaves it out."""
+    awaited: bool
+    """It is async."""
 
 
 def hook_arguments() -> dict[str, tuple[str, ...]]:
@@ -98,6 +106,7 @@ def implementations(thing: object) -> Iterator[Implementation]:
                 arguments[1:] if bound else arguments,
                 bool(options["wrapper"] or options["hookwrapper"]),
                 bool(options["optionalhook"]),
+                inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function),
             )
 
 
@@ -105,14 +114,6 @@ def arguments_of(function: Callable[..., object]) -> tuple[str, ...]:
     """Return the names of the arguments that a function is given by name."""
     found = inspect.signature(function).parameters.values()
     return tuple(each.name for each in found if each.kind is each.POSITIONAL_OR_KEYWORD)
-
-
-def answers(declaration: type, hooks: Iterable[str]) -> Iterator[Implementation]:
-    """Yield the methods of a class that answer the hooks of their names."""
-    for hook in hooks:
-        function = getattr(declaration, hook)
-        if inspect.isfunction(function):
-            yield Implementation(hook, hook, arguments_of(function)[1:], wrapper=False, optional=False)
 
 
 def _attributes(thing: object) -> Iterator[tuple[str, Any]]:
@@ -131,37 +132,52 @@ def check_hooks(owner: Owner, plugin: object) -> None:
     """Raise the first reason why the hooks of a plugin, or of the class of its settings, can't be asked."""
     known = hook_arguments()
     for each in implementations(plugin):
-        _check_known(owner, each, known)
+        _check_known(owner, plugin, each, known)
         if inspect.isclass(plugin) and each.hook.startswith("register_"):
-            raise HookMisplaced(owner.plugin, owner.origin, each.hook, "a plugin's settings", TO_THE_TOP)
+            place = place_of_attribute(plugin, each.attribute)
+            raise HookMisplaced(owner.plugin, owner.origin, each.hook, "a plugin's settings", TO_THE_TOP, place)
         if each.hook in LIFE and not each.wrapper:
             kind = "Module" if each.hook in MODULE_HOOKS else "Service"
             cure = f"Make it a method of a {kind} class, or wrap the hook: @hookimpl(wrapper=True)"
-            raise HookMisplaced(owner.plugin, owner.origin, each.hook, "a plugin as a whole", cure)
+            place = place_of_attribute(plugin, each.attribute)
+            raise HookMisplaced(owner.plugin, owner.origin, each.hook, "a plugin as a whole", cure, place)
+    _check_unmarked(owner, plugin, known)
+
+
+def _check_unmarked(owner: Owner, plugin: object, known: Mapping[str, tuple[str, ...]]) -> None:
+    """Raise `HookUnmarked` for a function of the plugin's own, or a method of its settings, that is called like a hook."""
+    in_class = inspect.isclass(plugin)
+    home = getattr(plugin, "__module__" if in_class else "__name__", None)
+    for attribute, function in _attributes(plugin):
+        own = inspect.isfunction(function) and function.__module__ == home and not hasattr(function, "chainwright_impl")
+        if own and attribute in known and (in_class or attribute not in LIFE):
+            raise HookUnmarked(owner.plugin, owner.origin, attribute, place_of_attribute(plugin, attribute))
 
 
 def check_declared_hooks(owner: Owner, declaration: type[Declaration]) -> None:
-    """Raise the first reason why the hooks of a module's or service's instances can't be asked."""
+    """Raise the first reason why what is marked in a module's or service's class can't be asked."""
     known = hook_arguments()
-    marked = list(implementations(declaration))
-    named = {each.attribute for each in marked}
-    plain = [each for each in answers(declaration, hooks_of(declaration)) if each.attribute not in named]
-    for each in (*marked, *plain):
-        _check_known(owner, each, known)
+    for each in implementations(declaration):
+        _check_known(owner, declaration, each, known)
         if each.hook.startswith("register_"):
             kind = "module" if issubclass(declaration, Module) else "service"
-            raise HookMisplaced(owner.plugin, owner.origin, each.hook, f"a {kind}", TO_THE_TOP)
+            place = place_of_attribute(declaration, each.attribute)
+            raise HookMisplaced(owner.plugin, owner.origin, each.hook, f"a {kind}", TO_THE_TOP, place)
 
 
-def _check_known(owner: Owner, found: Implementation, known: Mapping[str, tuple[str, ...]]) -> None:
+def _check_known(owner: Owner, thing: object, found: Implementation, known: Mapping[str, tuple[str, ...]]) -> None:
     if found.hook not in known:
         if found.optional:
             return
         close = difflib.get_close_matches(found.hook, known, 1)
-        raise UnknownHook(owner.plugin, owner.origin, found.hook, close[0] if close else None)
+        place = place_of_attribute(thing, found.attribute)
+        raise UnknownHook(owner.plugin, owner.origin, found.hook, close[0] if close else None, place)
+    if found.awaited:
+        raise HookAsync(owner.plugin, owner.origin, found.hook, place_of_attribute(thing, found.attribute))
     for argument in found.arguments:
         if argument not in known[found.hook]:
-            raise UnknownArgument(owner.plugin, owner.origin, found.hook, argument, known[found.hook])
+            place = place_of_attribute(thing, found.attribute)
+            raise UnknownArgument(owner.plugin, owner.origin, found.hook, argument, known[found.hook], place)
 
 
 def classes(owner: Owner, hook: str, returned: object) -> list[type[BaseModel]]:
@@ -186,29 +202,27 @@ def _settings_class(owner: Owner, hook: str, returned: object) -> type[BaseModel
 
 
 def check_class(owner: Owner, hook: str, each: type[BaseModel]) -> None:
-    """Raise `ContributionIncomplete` with everything that a contributed class lacks."""
-    kind, _ = CONTRIBUTIONS[hook]
-    reasons = [*(() if kind == SETTINGS else _name_reasons(each)), *_missing_methods(each)]
+    """Raise `ContributionRefused` with all that is wrong with a contributed class, or missing in it."""
+    kind, base = CONTRIBUTIONS[hook]
     if issubclass(each, PluginSettings):
         check_hooks(owner, each)
-        reasons += _core_keys(each, PLUGIN_KEYS)
-    if issubclass(each, Notifier):
-        reasons += _core_keys(each, CORE_KEYS)
     if issubclass(each, Declaration):
         check_declared_hooks(owner, each)
+    reasons = [*(() if kind == SETTINGS else _name_reasons(each)), *_missing_methods(each)]
     if issubclass(each, Module):
         reasons += _module_reasons(each)
     if issubclass(each, Service) and each.reload_command is Service.reload_command:
         reasons.append('it has no "reload_command"')
+    reasons += mistakes(each, base, hook_arguments(), RESERVED.get(kind, ()))
     if reasons:
-        raise ContributionIncomplete(owner.plugin, owner.origin, kind, each.__name__, reasons)
+        raise ContributionRefused(owner.plugin, owner.origin, kind, each.__name__, reasons, place_of_code(each))
 
 
 def _name_reasons(each: Any) -> Iterator[str]:
     if not each.name:
         yield "it has no name"
     elif not (isinstance(each.name, str) and NAME.fullmatch(each.name)):
-        yield f'its name "{each.name}" {NAME_RULE}'
+        yield at_line(each, "name", f'its name "{each.name}" {NAME_RULE}')
 
 
 def _missing_methods(each: type) -> Iterator[str]:
@@ -225,9 +239,8 @@ def _module_reasons(module: type[Module]) -> Iterator[str]:
         yield 'it has none of "reload", "reload_command" and "services"'
     if _plain(module, "probes") and not (module.unprobed or _confirms(module)):
         yield 'it has no "probes", and neither "unprobed" nor "confirm" says what shows its chains'
-    yield from _core_keys(module, CORE_KEYS)
     yield from _tuple_reasons(module)
-    yield from _file_reasons(module)
+    yield from (at_line(module, "files", reason) for reason in _file_reasons(module))
 
 
 def shows_without_endpoint(module: Module, services: Iterable[object]) -> bool:
@@ -246,19 +259,14 @@ def _plain(module: type[Module], method: str) -> bool:
     return getattr(module, method) is getattr(Module, method)
 
 
-def _core_keys(model: type[BaseModel], keys: frozenset[str]) -> Iterator[str]:
-    for key in sorted(keys & set(model.model_fields)):
-        yield f'its setting "{key}" belongs to the core'
-
-
 def _tuple_reasons(module: type[Module]) -> Iterator[str]:
     for attribute in ("services", "prepare", "check", "reload", "confirm", "inspect"):
         if not _is_tuple(getattr(module, attribute), str):
-            yield f'"{attribute}" must be a tuple of texts, for example ("nginx",)'
+            yield at_line(module, attribute, f'"{attribute}" must be a tuple of texts, for example ("nginx",)')
     if not (_is_tuple(module.key_types, KeyType) and module.key_types):
-        yield '"key_types" must be a tuple of KeyType that is not empty'
+        yield at_line(module, "key_types", '"key_types" must be a tuple of KeyType that is not empty')
     if not _is_tuple(module.files, File):
-        yield '"files" must be a tuple of ChainFile, Template or Text'
+        yield at_line(module, "files", '"files" must be a tuple of ChainFile, Template or Text')
 
 
 def _file_reasons(module: type[Module]) -> Iterator[str]:

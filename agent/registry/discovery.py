@@ -15,6 +15,7 @@ from agent.errors.plugin import DISABLED, DropInRefused, ImportFailed, PackageRe
 from agent.registry.contract_checks import NAME, NAME_RULE, Owner
 from agent.registry.culprits import Culprits
 from agent.registry.guard import Asked, Guard, PluginFailed
+from agent.registry.import_hints import hint_of, place_of_mistake
 from agent.registry.packages import check_package, homes
 from agent.system.layout import Layout
 from agent.system.trust import Untrusted, check_directory, read
@@ -51,7 +52,8 @@ def load(candidate: FoundPlugin, guard: Guard) -> object:
     try:
         return guard.call(asked, candidate.load, contract=(PackageRefused,), most=guard.import_seconds)
     except PluginFailed as failed:
-        raise ImportFailed(owner.plugin, owner.origin, failed.error, failed.place) from failed.error
+        hint, place = hint_of(failed.error), place_of_mistake(failed.error, failed.place)
+        raise ImportFailed(owner.plugin, owner.origin, failed.error, place, hint) from failed.error
 
 
 def culprits_of(found: Iterable[FoundPlugin]) -> Culprits:

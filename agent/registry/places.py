@@ -19,20 +19,26 @@ def place_of_code(declared: object, error: BaseException | None = None) -> str:
 
 def place_of_attribute(owner: object, name: str) -> str:
     """Return ``FILE:LINE`` of what a Python module or a class says of `name`; empty: it doesn't."""
+    line = line_of_attribute(owner, name)
+    return f"{_file_of(owner)}:{line}" if line else ""
+
+
+def line_of_attribute(owner: object, name: str) -> int:
+    """Return the line in which a Python module or a class says something of `name`; 0: it doesn't."""
     try:
         lines, first = inspect.getsourcelines(owner)  # type: ignore[arg-type]
         (body,) = _bodies(ast.parse(textwrap.dedent("".join(lines))), inspect.isclass(owner))
     except (TypeError, OSError, SyntaxError, ValueError):
-        return ""
-    line = next((node.lineno for node in body if name in _named(node)), None)
-    return f"{_file_of(owner)}:{max(first, 1) + line - 1}" if line else ""
+        return 0
+    found = [node.lineno for node in body if name in named(node)]
+    return max(first, 1) + found[-1] - 1 if found else 0
 
 
 def _bodies(tree: ast.Module, of_a_class: bool) -> list[list[ast.stmt]]:
     return [each.body for each in tree.body if isinstance(each, ast.ClassDef)] if of_a_class else [tree.body]
 
 
-def _named(node: ast.stmt) -> list[str]:
+def named(node: ast.stmt) -> list[str]:
     """Return the names that a statement gives to something."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [node.name]

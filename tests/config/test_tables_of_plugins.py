@@ -180,8 +180,9 @@ def test_settings_that_change_are_loaded_again_also_where_they_are_in_a_file_of_
 def test_methods_of_the_settings_wrap_hooks_and_read_the_settings(appliance):
     appliance.settings('[modules.stunnel]\n[plugins.chat]\ntoken_file = "/etc/token"\nroom = "ops"\n')
     appliance.secret("/etc/token", "s3cret")
-    hooks = LastHooks()(appliance.load())
-    assert hooks.names_to_resolve("stunnel", HostFacts("gw", ())) == ["ops.example.test"]
+    settings, registry = appliance.load()
+    hooks = LastHooks()((settings, registry))
+    assert hooks.names_to_resolve(settings.modules["stunnel"], HostFacts("gw", ())) == ["ops.example.test"]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +193,7 @@ def test_methods_of_the_settings_wrap_hooks_and_read_the_settings(appliance):
             "Its register_settings returned list, not a subclass of PluginSettings.",
         ),
         ("return Wrong", "Its register_settings returned Wrong, not a subclass of PluginSettings."),
-        ("return Reserved", 'The settings Reserved is incomplete: its setting "enabled" belongs to the core.'),
+        ("return Reserved", 'The settings Reserved can\'t be used: line 9: its setting "enabled" belongs to the core.'),
         ("return Misplaced", "The hook declare_needs is never asked of a plugin as a whole."),
         ("return Inner", "The hook register_modules is never asked of a plugin's settings."),
         ("return Misspelt", 'There is no hook "on_evnt"; did you mean "on_event"?'),

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 import chainwright
 from agent.contract.context import Http01
-from agent.errors.plugin import ContributionIncomplete
+from agent.errors.plugin import ContributionRefused
 from agent.registry.contract_checks import Owner, check_class
 from agent.system.layout import Layout
 from chainwright import (
@@ -134,7 +134,7 @@ def test_a_service_without_a_pid_file_is_refused_when_its_plugin_is_loaded():
     class Nowhere(SystemdService):
         name: ClassVar[str] = "nowhere"
 
-    with pytest.raises(ContributionIncomplete, match='it has no "pid_path"'):
+    with pytest.raises(ContributionRefused, match='it has no "pid_path"'):
         check_class(Owner("nowhere", "nowhere.py"), "register_services", Nowhere)
     check_class(Owner("tunneld", "tunneld.py"), "register_services", Tunneld)
     assert issubclass(Tunneld, Service)

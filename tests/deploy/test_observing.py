@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
 
 from agent.deploy.observing import MOST_NEWS, OBSERVERS
 from agent.model.events import EventKind
-from agent.model.observed import LONGEST_MEND, MOST_STATES, PAUSES
+from agent.model.finding import Severity, SubjectKind
+from agent.model.observed import LONGEST_MEND, MOST_STATES, PAUSES, read_states
 from agent.system.observed_output import digest_of
 from chainwright import differs_line, finding_line, state_line
 from support.appliances.deployed import Deployed
 from support.clients.terminal import Terminal
+from support.paths import THIRD_PARTY
 from support.told import codes, told
 
 UP = state_line("tunnel north", "up")
@@ -95,6 +99,18 @@ def test_what_somebody_should_know_is_a_finding_until_it_is_over(telling):
     assert told(telling.appliance) == []
     texts = [each.text for each in telling.appliance.events if each.kind is EventKind.OBSERVED]
     assert texts == ["telling: tunnel north is down: nothing answers", "telling: tunnel north is up"]
+
+
+def test_what_the_program_of_the_guide_prints_is_understood():
+    program = (sys.executable, "-P", THIRD_PARTY / "tunnel_states.py")
+    lines = subprocess.run(program, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    found = read_states(SubjectKind.SERVICE, "tunneld", lines)
+    assert [(each.subject, each.state, each.severity, each.mends) for each in found] == [
+        ("tunnel north", "up", None, False),
+        ("tunnel south", "down", Severity.WARNING, True),
+        ("licence", "", Severity.NOTICE, False),
+        ("configuration", "differs", Severity.WARNING, True),
+    ]
 
 
 def test_what_can_be_mended_is_tried_with_pauses_that_grow(telling):

@@ -437,6 +437,9 @@ EXAMPLES: list[AgentError] = [
     settings.SettingsRefused((PORT, FILE)),
     plugin.ImportFailed(*WHO, ModuleNotFoundError("No module named 'postfix'")),
     plugin.ImportFailed(*WHO, SystemExit(3)),
+    plugin.ImportFailed(
+        *WHO, ImportError("cannot import name 'Modul' from 'chainwright'"), "", 'did you mean "Module"?'
+    ),
     plugin.VersionRefused(*WHO, "2.0", "1.0", "Update Chainwright, or install an older release of the plugin"),
     plugin.VersionMalformed(*WHO, "str", "1", "/opt/chainwright_mail.py:7"),
     plugin.RegistrationFailed(*WHO, "register_modules", KeyError()),
@@ -446,8 +449,10 @@ EXAMPLES: list[AgentError] = [
     plugin.UnknownArgument(*WHO, "consequences_of", "delta", ("change", "observed")),
     plugin.UnknownArgument(*WHO, "register_modules", "agent", ()),
     plugin.HookMisplaced(*WHO, "register_modules", "a module", "Move it to the top level of the plugin"),
+    plugin.HookUnmarked(*WHO, "register_modules", "/opt/chainwright_mail.py:7"),
+    plugin.HookAsync(*WHO, "register_modules", "/opt/chainwright_mail.py:7"),
     plugin.NotAContribution(*WHO, "register_modules", "a list with str", "Module"),
-    plugin.ContributionIncomplete(*WHO, "module", "Mail", ("it has no name", 'it has no "needs"')),
+    plugin.ContributionRefused(*WHO, "module", "Mail", ("it has no name", 'it has no "needs"')),
     plugin.DuplicateName(*WHO, "module", "mail", "post (/etc/chainwright/plugins/post.py)"),
     plugin.ServiceUnknown(*WHO, "mail", "postfix", ["nginx"]),
     plugin.ServiceUnknown(*WHO, "mail", "postfix", []),

@@ -91,6 +91,28 @@ def test_a_plugin_may_write_its_sentence_in_the_constructor():
     assert error.retry_at == AT
 
 
+# sample: unreached
+class Unreached(SourceError):
+    """The CA can't be reached."""
+
+    code = "source.slow_unreached"
+    cause = "{ca} can't be reached: {reason}."
+    where = "slow"
+    fix = "Look at this machine's network."
+    ca: str
+    reason: str
+    retry_at: datetime
+
+
+# end: unreached
+
+
+def test_the_class_of_the_guide_fills_its_sentences():
+    error = Unreached("ca.example", reason="no route", retry_at=AT)
+    assert str(error) == "slow: ca.example can't be reached: no route.\nLook at this machine's network."
+    assert error.retry_at == AT
+
+
 def test_a_class_without_fields_is_made_from_its_sentences_and_names_can_be_told_later():
     error = SourceError("It is busy.", where="toy", effect="All is well.", detail="{raw}")
     assert (error.failed, error.passed, error.counts) == (frozenset(), frozenset(), True)

@@ -69,6 +69,7 @@ def register_modules() -> list[type[Module]]:
     return [Branches]
 
 
+# sample: commands
 @hookimpl
 def register_commands(commands: click.Group, appliance: Appliance) -> None:
     @commands.command("sign")
@@ -79,6 +80,8 @@ def register_commands(commands: click.Group, appliance: Appliance) -> None:
         """Sign a branch's request."""
         peer = appliance.sign(file.read(), names, module="branches", label=label, purposes=BOTH)
         click.echo(peer.serial)
+
+    # end: commands
 
     @commands.command("list")
     def list_() -> None:

@@ -1,0 +1,151 @@
+"""What authors of plugins do wrong costs their plugin only, and they are told where: the tables are in ``mistakes/``.
+
+Each row is a plugin on an appliance whose module `tunnel`, on a toy service, gets a new name with it. `GOLDEN=write` writes
+what is said once more; read the difference before you commit it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.cli import main
+from support.appliances.deployed import Deployed, served
+from support.mistakes import KINDS, Mistake, mistakes, write
+from support.ports import free_port
+
+WRITING = os.environ.get("GOLDEN") == "write"
+ROWS = {kind: mistakes(kind) for kind in KINDS}
+EVERY = [row for rows in ROWS.values() for row in rows if row.said or WRITING]
+HARMLESS = "never"
+"""Where a row is met that does no harm: its module works, and what it prints isn't in the output."""
+
+
+@dataclass
+class Ran:
+    """A command that has ended."""
+
+    code: int
+    output: str
+    errors: str
+
+
+@dataclass
+class Box:
+    """An appliance on which one plugin after the other is tried, and the good module beside them."""
+
+    appliance: Deployed
+    tried: int = 0
+
+    def run(self, *words: str) -> Ran:
+        """Run a command in this process."""
+        output, errors = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            code = main([*words, "--root", str(self.appliance.root)])
+        return Ran(code, output.getvalue(), errors.getvalue())
+
+    def json(self, *words: str) -> tuple[int, dict[str, Any]]:
+        """Run it with ``--json``: whatever a plugin does, that is all that it prints."""
+        ran = self.run(*words, "--json")
+        try:
+            return ran.code, json.loads(ran.output)
+        except ValueError:
+            raise AssertionError(f"no JSON, but {ran.output[:500]}\n{ran.errors[-500:]}") from None
+
+    def install(self, row: Mistake) -> Path:
+        """Write the plugin and the settings, with another name for the good module."""
+        self.tried += 1
+        kind = KINDS[row.kind]
+        path = self.appliance.layout.plugins / f"{row.name}.py"
+        path.unlink(missing_ok=True)
+        path.write_bytes(bytes.fromhex(row.words["octets"]) if "octets" in row.words else row.source.encode())
+        path.chmod(int(row.words.get("mode", "644"), 8))
+        if "owner" in row.words:
+            os.chown(path, int(row.words["owner"]), -1)
+        if "link" in row.words:
+            path = path.rename(path.with_suffix(".txt"))
+            path.with_suffix(".py").symlink_to(path)
+        if "template" in row.words:
+            (path.parent / "templates" / "bad.conf.j2").write_text(row.words["template"])
+        self.settings(f"sources = [{kind.ladder}]\n", kind.settings, row.name)
+        return path
+
+    def settings(self, top: str, table: str, name: str) -> None:
+        good = f'[modules.tunnel]\nport = {self.appliance.port}\ndomain = "{self.good_name}"\n'
+        text = f'{top}hostname = "gw"\naddresses = ["127.0.0.1"]\n[probe]\ntimeout = 2\n{good}{table}'
+        self.appliance.settings(text.replace("NAME", name))
+
+    @property
+    def good_name(self) -> str:
+        return f"t{self.tried}.example.test"
+
+    def assert_good(self) -> None:
+        """Assert that the good module has what it was given last, and that it is served."""
+        (chain,) = self.appliance.chains("tunnel").values()
+        deployment = self.appliance.deployment("tunnel")
+        assert (str(deployment.outcome), deployment.problem) == ("live", None)
+        assert served(self.appliance.port, self.good_name) == chain
+
+    def take_out(self) -> None:
+        """Take the plugin off again."""
+        for path in self.appliance.layout.plugins.glob("*"):
+            if path.stem not in {"tunnel", "templates"}:
+                path.unlink()
+        for name in [each for each in sys.modules if each.startswith("chainwright_plugin_")]:
+            del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Box]:
+    with Deployed.make() as appliance, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", appliance.path)
+        appliance.drop_in("tunnel")
+        appliance.port = free_port()
+        made = Box(appliance)
+        made.settings("", "", "")
+        made.run("apply")
+        appliance.start("toyd", appliance.layout.module("tunnel").live / "toyd.conf")
+        made.run("apply")
+        made.assert_good()
+        yield made
+
+
+def plain(text: str, box: Box, path: Path, line: int) -> str:
+    """Return a sentence without what differs from run to run."""
+    text = text.replace(f"{path}:{line}", "FILE:LINE") if line else text
+    text = text.replace(str(path), "FILE").replace(str(box.appliance.root), "ROOT")
+    return re.sub(r"( in|within) [\d.]+ s\b", r"\1 N s", text)
+
+
+def sentences(status: dict[str, Any], box: Box, path: Path, line: int) -> list[str]:
+    """Return what a status says that isn't about the good module."""
+    found = [each["problem"] for each in status["findings"]]
+    return [plain(f"{each['where']}: {each['cause']}", box, path, line) for each in found]
+
+
+@pytest.mark.filterwarnings("ignore:Field name .* shadows")
+@pytest.mark.parametrize("row", EVERY, ids=lambda row: f"{row.kind} {row.title}".replace(" ", "-"))
+def test_a_mistake_costs_its_plugin_only_and_is_told_with_its_place(box: Box, row: Mistake) -> None:
+    path = box.install(row)
+    try:
+        box.json("apply", "--wait", "0", "--timeout", "10")
+        code, status = box.json("status")
+        said = sentences(status, box, path, row.line)
+        if WRITING:
+            row.said = said
+            write(row.kind, ROWS[row.kind])
+        box.assert_good()
+        assert said == row.said
+        assert (code, bool(said)) == ((0, False) if row.words.get("met") == HARMLESS else (3, True))
+    finally:
+        box.take_out()
