@@ -489,9 +489,12 @@ def consequences_of(asked: Module, change: Change, observed: str) -> list[Conseq
 
 @hookspec
 def on_event(event: Event) -> None:
-    """See each event of the agent, after it has been stored.
+    """See each event of the agent, once it is stored.
 
-    When it raises: the agent goes on, other observers are told, and the status names the plugin.
+    It is asked in a process of its own, of one event at a time and in their order, with ten seconds for each. Nothing waits for
+    it. An event may come twice, when that process is killed.
+
+    When it raises, or hangs: that event is passed over, other observers are told, and the status names the plugin.
 
     ```python
     @hookimpl

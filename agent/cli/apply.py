@@ -102,6 +102,7 @@ def perform(
     from agent.report.rows import plain
     from agent.system.poke import poke
 
+    invocation.has_changed = True
     with closing(Progress(quiet=invocation.as_json)) as progress:
         engine = Engine(invocation.layout, listeners=[progress], who="chainwright apply")
         result = engine.apply(

@@ -30,6 +30,8 @@ class Invocation:
 
     root: Path = Path("/")
     as_json: bool = False
+    has_changed: bool = False
+    """Whether the command may have changed something, so that there are events to tell of."""
 
     @property
     def layout(self) -> Layout:
@@ -55,6 +57,7 @@ class Invocation:
         from agent.engine.engine import Engine
         from agent.operations.locked_state import locked_state
 
+        self.has_changed = True
         engine = Engine(self.layout, who=f"chainwright {who}")
         return locked_state(engine, min(WAIT, timeout), actor=self.actor())
 

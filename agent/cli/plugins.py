@@ -32,6 +32,8 @@ Example:
 def plugins(context: click.Context) -> int:
     """List the plugins that are installed, which of them are enabled, and why one does not work.
 
+    Observers and notifiers are listed below them, with the number of events that wait for each.
+
     Exits with 3 when a plugin that the settings enable is broken.
     """
     return DONE if context.invoked_subcommand else _list(context.obj)
@@ -44,12 +46,13 @@ plugins.params.append(json_option())
 
 
 def _list(invocation: Invocation) -> int:
+    from agent.cli.listeners import listener_rows, listeners
     from agent.config.loading import load_all
     from agent.sources import BUILT_IN
 
-    found = load_all(invocation.layout, BUILT_IN).plugins
+    found, told = load_all(invocation.layout, BUILT_IN).plugins, listeners(invocation.layout)
     if invocation.as_json:
-        print_json({"plugins": [each.to_json() for each in found]})
+        print_json({"plugins": [each.to_json() for each in found], "listeners": told})
     else:
         rows = [["NAME", "STATE", "FROM", "OFFERS"]]
         rows += [
@@ -69,4 +72,6 @@ def _list(invocation: Invocation) -> int:
                 click.echo(f"    {error.problem.effect} {error.problem.fix}")
             for notice in each.notices:
                 click.echo(f"{each.name}: {notice}")
+        for line in columns(listener_rows(told), width()):
+            click.echo(line)
     return DEGRADED if any(each.enabled and each.errors for each in found) else DONE

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.commands import CommandGroup, invocation, root_option
+from agent.cli.commands import CommandGroup, Invocation, invocation, root_option
 from agent.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE, exit_code
 from agent.cli.files import FILE
 from agent.cli.output import print_json, wants_colour
@@ -203,9 +203,20 @@ def _print_version(context: click.Context, _option: click.Parameter, value: bool
 
 
 def run(program: str, arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code."""
+    """Run one command line and return its exit code; plugins are told of what it has changed when it is over."""
+    called = Invocation()
     try:
-        answer = Program().main(args=list(arguments), prog_name=program, standalone_mode=False)
+        return _run(program, arguments, called)
+    finally:
+        if called.has_changed:
+            from agent.cli.delivery import deliver_later
+
+            deliver_later(called.layout)
+
+
+def _run(program: str, arguments: Sequence[str], called: Invocation) -> int:
+    try:
+        answer = Program().main(args=list(arguments), prog_name=program, standalone_mode=False, obj=called)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has gone: Python would raise again when it closes stdout.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 from typing import Any
 
 from agent.deploy.observing import OBSERVERS
@@ -37,6 +38,13 @@ def what_to_watch(layout: Layout) -> dict[str, Any]:
         watched = {"ports": sorted(ports), "pid_files": pid_files, "serving": sorted(serving)}
         return watched | {"observers": json.loads(store.meta(OBSERVERS) or "{}")}
     return {}
+
+
+def until_delivery(engine: Engine) -> float | None:
+    """Return in how many seconds observers or notifiers are to be told of events; None: nobody is."""
+    with contextlib.suppress(AgentError, sqlite3.Error), Store.open_read_only(engine.layout) as store:
+        return store.deliveries.seconds_until_due(engine.clock())
+    return None
 
 
 def note_refusal(engine: Engine, refusal: AgentError) -> None:

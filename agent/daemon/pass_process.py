@@ -24,7 +24,7 @@ from agent.daemon.jobs import ASKED, TIMEOUT, Jobs
 from agent.daemon.log import Level
 from agent.daemon.notes import Notes
 from agent.daemon.orphan import watch_for_orphanage
-from agent.daemon.pass_facts import attention, note_refusal, what_to_watch
+from agent.daemon.pass_facts import attention, note_refusal, until_delivery, what_to_watch
 from agent.engine.due_looks import looked
 from agent.engine.engine import GATHER_SECONDS, GRACE_SECONDS, Engine
 from agent.engine.host import read_host
@@ -233,6 +233,8 @@ class PassProcess:
         else:
             self._channel.send(**answer, outcome="made", **self._facts(made))
         self._end_jobs_over()
+        if (seconds := until_delivery(self._engine)) is not None:
+            self._channel.send(deliver=seconds)
 
     def _end_jobs_over(self) -> None:
         ended = self._jobs.end_those_over()

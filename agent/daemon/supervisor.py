@@ -17,6 +17,7 @@ from agent.daemon.avoidance import Avoidance
 from agent.daemon.channel import Message
 from agent.daemon.child import ending
 from agent.daemon.clock_watch import ClockWatch
+from agent.daemon.delivery_supervisor import DeliverySupervisor
 from agent.daemon.file_watch import FileWatch
 from agent.daemon.hang_watch import what_happened
 from agent.daemon.log import Level, Log, OnceLog, instant, reaches_journal
@@ -93,6 +94,7 @@ class Supervisor:
             layout, wakeup, heard=self._hear, ended=self._ended, who=who, program=program, output=output
         )
         self._api = ApiSupervisor(layout, log, wakeup, api_output, note=self._note_api)
+        self._delivery = DeliverySupervisor(layout, log, wakeup, output)
         self._schedule = Schedule(self._clock.now())
         self._services = ServiceWatch(wakeup.watch, layout.root)
         self._observations = ObservationWatch(wakeup.watch)
@@ -120,6 +122,7 @@ class Supervisor:
                 self._notifier.alive()
                 self._api.look()
                 self._passes.look()
+                self._delivery.look()
                 self._attended = self._attended or (not self._is_passing and self._attend())
                 if not self._attended or self._is_passing:
                     self._wakeup.wait(self._seconds())
@@ -175,7 +178,7 @@ class Supervisor:
 
     def _seconds(self) -> float:
         longest = min(TICK, self._notifier.watchdog or TICK, self._services.tick or TICK)
-        waits = [self._api.seconds, self._passes.seconds]
+        waits = [self._api.seconds, self._passes.seconds, self._delivery.seconds]
         waits += [] if self._is_passing else [self._files.seconds, self._observations.seconds]
         longest = min(longest, *(each for each in waits if each is not None), TICK)
         return longest if self._is_passing else self._schedule.seconds(self._clock.now(), longest)
@@ -190,6 +193,8 @@ class Supervisor:
             self._log.say(text, Level(level))
         if "known" in message:
             self._know(message["known"])
+        if "deliver" in message:
+            self._delivery.want(message["deliver"])
         if "ended" in message:
             self._jobs = [each for each in self._jobs if each not in message["ended"]]
         if "outcome" in message:
@@ -300,5 +305,6 @@ class Supervisor:
         self._observations.close()
         self._files.close()
         self._passes.stop()
+        self._delivery.stop()
         self._clock.end()
         self._log.say("the agent ends")

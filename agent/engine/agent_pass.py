@@ -189,12 +189,6 @@ class Pass:
     def _are_keys_replaced(self, path: Path, since: datetime) -> bool:
         return keys_replaced(self._deploy_context(), path, since)
 
-    def note_observers(self) -> None:
-        """Store which observers raised: the end of the pass is told to them, too."""
-        found = list(conditions.of_observers(self._bus, self._store.conditions.of("observers")))
-        with self._store.write():
-            self._store.conditions.replace("observers", found, self._clock())
-
     # Root and chains
 
     def _advance_roots(self, *, windows: bool, boot: bool) -> Plan:

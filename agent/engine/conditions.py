@@ -6,25 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from agent.engine.bus import Bus
 from agent.errors.problem import Problem
 from agent.health.modes import of_repairs
-from agent.health.problems import observer_failed
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.registry.plugins import PluginRecord
 from agent.store import Store
 from agent.system.modes import Repair
-
-
-def of_observers(bus: Bus, before: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield the observers that raised, now or in an earlier process, and that have not heard such an event since."""
-    for name, cause in bus.failed.items():
-        yield Finding(SubjectKind.PLUGIN, name, Severity.WARNING, observer_failed(name, cause))
-    present = bus.hooks.observers if bus.hooks else []
-    for each in before:
-        heard = any(name == each.subject and f'"{kind}"' in each.problem.cause for name, kind in bus.heard)
-        if each.subject in present and each.subject not in bus.failed and not heard:
-            yield each
 
 
 def of_plugins(plugins: Iterable[PluginRecord]) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from agent.engine.bus import Bus, Listener
 from agent.engine.clock_notes import note_clock, settle_times
 from agent.engine.conditions import note_repairs
 from agent.engine.deferred_orders import DeferredOrders
+from agent.engine.followed_listeners import follow_listeners
 from agent.engine.freshness import InputsFingerprint
 from agent.engine.host import read_host
 from agent.engine.inquiries import settle_findings
@@ -191,11 +192,13 @@ class Engine:
     ) -> tuple[Plan, list[str]]:
         job = self.job or secrets.token_hex(4)
         with self._locked(wait) as store, self.activity.passing():
+            last = store.journal.range()[1]
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_STARTED, self.who, job))
             fingerprint = InputsFingerprint(str(self.layout.root))
             settled = self._settle(store, job)
             asked = retry or recheck is not Recheck.NOTHING
             current = self._prepared(store, job, fingerprint.digest, retry=asked)
+            follow_listeners(store, current.inputs, last, self.clock())
             current.performed += settled
             fingerprint.add(str(path) for path in current.inputs.sources)
             integrity = IntegrityCheck(store, self.clock)
@@ -217,7 +220,6 @@ class Engine:
                     store, made, fingerprint, current.inputs.settings.probe.interval, self.belief()
                 )
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_ENDED, self.who, job))
-            current.note_observers()
             current.performed += integrity.end()
             return made, current.performed
 
@@ -310,7 +312,6 @@ class Engine:
         inputs.hooks.activity, inputs.hooks.avoided = self.activity, self.avoided
 
     def _pass(self, store: Store, inputs: PassInputs, job: str) -> Pass:
-        self.bus.hooks = inputs.hooks
         self.watch(inputs)
         services = self.workers.services(inputs.enabled.http01, job, store)
         return Pass(

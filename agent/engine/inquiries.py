@@ -169,7 +169,7 @@ def settle_findings(store: Store, bus: Bus, findings: Sequence[InquiryResult], *
             _settle(store, finding, now)
             events += _events(finding, now, job)
         known = bus.record(store, events)
-    bus.show(store, known)
+    bus.show(known)
     return [event.text for event in events if event.kind is EventKind.CHAIN_REVOKED]
 
 

@@ -134,7 +134,7 @@ def settle_deliveries(store: Store, bus: Bus, deliveries: Sequence[Delivery], *,
         for delivery in deliveries:
             _settle(store, delivery, now)
         known = bus.record(store, [_event(each, now, job) for each in deliveries if each.begun])
-    bus.show(store, known)
+    bus.show(known)
 
 
 def _usable(store: Store, delivery: Delivery, now: datetime) -> Delivery:

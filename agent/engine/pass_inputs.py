@@ -17,6 +17,7 @@ from agent.engine.unchanged_settings import Loaded, Loader, load_settings
 from agent.errors import AgentError, Problem
 from agent.errors.damage import FileUnreadable
 from agent.errors.plugin import ModuleRaised
+from agent.model.delivery import Listeners
 from agent.model.deployment import RefusedKind
 from agent.model.need import HostFacts, Need
 from agent.model.resolved import by_module
@@ -24,6 +25,7 @@ from agent.model.root import RootPhase, signers
 from agent.planning import ClockDoubt, Declared, State
 from agent.planning.binding import Evidence
 from agent.registry.hooks import Hooks
+from agent.registry.listeners import listeners_of
 from agent.registry.plugins import PluginRecord
 from agent.rendering.enabled_modules import EnabledModules
 from agent.store import Store
@@ -43,6 +45,8 @@ class PassInputs:
     enabled: EnabledModules
     plugins: tuple[PluginRecord, ...] = ()
     """Every plugin that is installed, with what is wrong with it."""
+    listeners: Listeners = field(default_factory=dict)
+    """Who is told of events."""
     problems: Mapping[str, Problem] = field(default_factory=dict)
     """Modules that could not be asked for the host names that they need addresses of, and why."""
 
@@ -78,15 +82,18 @@ class LastHooks:
     """Hooks of what was loaded last: making them takes 5 ms, and they stay as long as the loader gives the same objects."""
 
     def __init__(self) -> None:
-        self._made: tuple[Loaded, Hooks] | None = None
+        self._made: tuple[Loaded, Hooks, Listeners] | None = None
 
-    def __call__(self, loaded: Loaded) -> Hooks:
-        """Return the hooks of what was loaded."""
+    def __call__(self, loaded: Loaded) -> tuple[Hooks, Listeners]:
+        """Return the hooks of what was loaded, and who is told of events."""
         if self._made is None or self._made[0] is not loaded:
             settings, registry = loaded
             asked = {f"plugins.{name}": each for name, each in settings.plugin_settings.items()}
-            self._made = loaded, Hooks(settings.modules, {**registry.enabled_plugins, **asked}, settings.services)
-        return self._made[1]
+            hooks = Hooks(settings.modules, {**registry.enabled_plugins, **asked}, settings.services)
+            found = listeners_of(registry, settings.plugin_settings, settings.modules, settings.notifiers)
+            listeners = {name: (each.kind, each.plugin) for name, each in found.items()}
+            self._made = loaded, hooks, listeners
+        return self._made[1:]
 
 
 def read_pass_inputs(
@@ -103,7 +110,7 @@ def read_pass_inputs(
     loaded = loader(layout)
     settings, registry = loaded
     modules = settings.modules
-    hooks = (last_hooks or LastHooks())(loaded)
+    hooks, listeners = (last_hooks or LastHooks())(loaded)
     facts = host(settings)
     enabled = EnabledModules(
         layout=layout,
@@ -116,7 +123,7 @@ def read_pass_inputs(
         lost=_lost_parts(layout, settings, store) if store else {},
         resolved=by_module(store.resolved.all()) if store else {},
     )
-    return PassInputs(settings, enabled, registry.plugins)
+    return PassInputs(settings, enabled, registry.plugins, listeners)
 
 
 def with_account_key(inputs: PassInputs, store: Store, now: datetime) -> PassInputs:

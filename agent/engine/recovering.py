@@ -57,7 +57,7 @@ def recover_and_tell(layout: Layout, found: StoreError, now: datetime, actor: Ac
             AuditLog(store).note(actor, now, "database restored", "database", f"{recovery.reason}: {said}"[:1000])
             told = bus.record(store, [Event(now, EventKind.DATABASE_RESTORED, f"{recovery.reason}: {said}")])
             store.conditions.replace(SCOPE, [finding], now)
-        bus.show(store, told)
+        bus.show(told)
     return recovery
 
 
@@ -75,7 +75,7 @@ def take_in_what_is_newer(store: Store, now: datetime, bus: Bus) -> None:
         number_generations(store, store.layout)
         text = f"the database is older than what is in service of {', '.join(unknown)}; taken in: {len(taken)}"
         told = bus.record(store, [Event(now, EventKind.DATABASE_RESTORED, text)] if taken else [])
-    bus.show(store, told)
+    bus.show(told)
 
 
 def finish_restore(layout: Layout) -> RestoreImpossible | None:
@@ -101,7 +101,7 @@ def note_restore(store: Store, taken_back: RestoreImpossible | None, now: dateti
         store.conditions.replace(SCOPE, [*others, finding], now)
         event = Event(now, EventKind.RESTORE_TAKEN_BACK, f"{problem.where}: {problem.cause}")
         told = bus.record(store, [event])
-    bus.show(store, told)
+    bus.show(told)
 
 
 def forget_recovery(store: Store, now: datetime) -> None:

@@ -82,7 +82,7 @@ class Workers:
         with store.write():
             fresh = [each for each in fresh if store.orders.lease(*each[1].key, self._clock())]
             known = self._bus.record(store, [self._started(obtain, services.job) for _, obtain in fresh])
-        self._bus.show(store, known)
+        self._bus.show(known)
         for source, obtain in fresh:
             self._write_queue.begin()  # it shows that the holder of the leases lives
             context = StoredOrderContext(services, source, obtain, self._orders.stop, holds=True)

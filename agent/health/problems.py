@@ -82,11 +82,6 @@ def window(module: str, opens: datetime) -> Problem:
     )
 
 
-def observer_failed(name: str, cause: str) -> Problem:
-    """Say that a plugin raised when it was told of an event."""
-    return Problem("status.observer_failed", cause, f"plugin {name}", "Correct or update it, then: chainwright plugins")
-
-
 def origin_changed(source: str, before: Sequence[str], now: str, names: Sequence[str]) -> Problem:
     """Say that chains of a CA are in service that the settings no longer name. `before` and `now` are its URLs."""
     cause = f"The settings name {now} now, and chains of {few(before)} are in service for {few(names)}."

@@ -54,7 +54,7 @@ class LockedState:
             yield
             AuditLog(self.store).note(self.actor, self.now, action, subject, detail)
             known = bus.record(self.store, events)
-        bus.show(self.store, known)
+        bus.show(known)
 
     def event(self, kind: EventKind, text: str, module: str = "", **detail: object) -> Event:
         """Return an event of a change."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,9 +19,8 @@ from agent.contract.markers import hookimpl
 from agent.contract.module import Module
 from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
-from agent.errors.plugin import DeclarationRefused, ModuleRaised, ObserverRaised, PolicyRaised
+from agent.errors.plugin import DeclarationRefused, ModuleRaised, PolicyRaised
 from agent.errors.wording import few
-from agent.model.events import Event
 from agent.model.need import HostFacts, Need
 from agent.registry.contract_checks import implementations, shows_without_endpoint
 from agent.registry.life_hooks import LIFE, Answer, hooks_of, subject_of
@@ -73,7 +72,7 @@ class _Manager(pluggy.PluginManager):
 
 
 class Hooks:
-    """Hooks of the enabled modules, of services, and of the plugins that wrap or observe them, in a plugin manager of their own.
+    """Hooks of the enabled modules, of services, and of the plugins that wrap them, in a plugin manager of their own.
 
     A method is called like the hook that it asks. Each raises `ModuleRaised` for anything that a plugin raises, and
     `DeclarationRefused` for an answer of the wrong type.
@@ -98,16 +97,10 @@ class Hooks:
         for name, service in (services or {}).items():
             self._manager.register(service, f"service {name}")
         self._manager.register(_Lists(), "lists")
-        self._observers = list(self._each_observer())
         self.activity = Activity()
         """What tells others which hook is asked."""
         self.avoided: frozenset[str] = frozenset()
         """Plugins whose modules are not asked: they have hung, or the process has died of them."""
-
-    @property
-    def observers(self) -> list[str]:
-        """Return the names of those that are told of events."""
-        return [name for name, _ in self._observers]
 
     # The life of a module
 
@@ -241,24 +234,6 @@ class Hooks:
         answer: bool = self._ask("awaits_network", asked, output=output, addressed=addressed)
         return answer
 
-    # Observers
-
-    def notify(self, event: Event) -> list[ObserverRaised]:
-        """Tell every observer; return the errors of those that raised."""
-        return [error for name, tell in self._observers if (error := self._tell(name, tell, event))]
-
-    def _tell(self, observer: str, tell: Caller, event: Event) -> ObserverRaised | None:
-        module = self._modules.get(observer)
-        plugin = observer.removeprefix("plugin ") if module is None else type(module).name
-        try:
-            with self.activity.doing(f"plugin {plugin}", f"on_event of {observer}", HOOK_SECONDS):
-                if plugin in self.avoided:
-                    raise TimeoutError(AVOIDED)
-                tell(event=event)
-        except (Exception, SystemExit) as error:
-            return ObserverRaised(observer, event.kind, error)
-        return None
-
     def _command(self, hook: str, asked: Declaration, **arguments: object) -> Command | None:
         answer: Command | None = self._ask(hook, asked, **arguments)
         return answer
@@ -294,13 +269,6 @@ class Hooks:
             others = [each for each in self._declarations if each is not asked]
             self._callers[key] = self._manager.subset_hook_caller(hook, others)
         return self._callers[key]
-
-    def _each_observer(self) -> Iterator[tuple[str, Caller]]:
-        """Yield one caller an observer, so that one that raises keeps nothing from the others."""
-        found = [each for each in self._manager.hook.on_event.get_hookimpls() if not (each.wrapper or each.hookwrapper)]
-        for each in found:
-            others = [other.plugin for other in found if other.plugin is not each.plugin]
-            yield each.plugin_name, self._manager.subset_hook_caller("on_event", others)
 
 
 class _Lists:

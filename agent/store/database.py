@@ -284,6 +284,10 @@ class Store:
         """Keep a word."""
         self.database.execute("insert or replace into meta (key, value) values (?, ?)", [key, value])
 
+    def forget_up_to_date(self) -> None:
+        """Have the next run look at everything: what a status says has changed."""
+        self.database.execute("delete from meta where key = 'trusted'")
+
     @classmethod
     def _connect(cls, layout: Layout, *, several_threads: bool = False, copy_seconds: float = math.inf) -> Self:
         database = _database(layout, several_threads=several_threads)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection, Container
+from datetime import datetime, timedelta
 from typing import Any
 
 from agent.model.delivery import Delivery, ListenerKind, Listeners
@@ -10,7 +11,18 @@ from agent.store.connection import Connection
 from agent.store.instants import read, written
 
 COLUMNS = ("listener", "kind", "plugin", "told", "attempts", "tried_at", "retry_at", "failed")
-REPLACE = f"insert or replace into deliveries ({', '.join(COLUMNS)}) values (:{', :'.join(COLUMNS)})"  # noqa: S608
+INSERT = f"insert into deliveries ({', '.join(COLUMNS)}) values (:{', :'.join(COLUMNS)})"  # noqa: S608
+UPDATE = f"update deliveries set {', '.join(f'{each} = :{each}' for each in COLUMNS)} where listener = :listener"  # noqa: S608
+
+
+def failures_of(listener: str) -> str:
+    """Return the scope of the condition that a listener fails."""
+    return f"delivery {listener}"
+
+
+def skips_of(listener: str) -> str:
+    """Return the scope of the condition that a listener was not told of events."""
+    return f"skipped {listener}"
 
 
 class Deliveries:
@@ -23,34 +35,40 @@ class Deliveries:
         """Return every listener with its cursor, by name."""
         return self._database.decoded("deliveries", _delivery, "select * from deliveries order by listener")
 
-    def follow(self, listeners: Listeners, last: int) -> list[str]:
+    def follow(self, listeners: Listeners, last: int, broken: Collection[str] = ()) -> list[str]:
         """Keep the rows of these listeners alone; one that is new is told what comes after the event `last`.
 
-        Return the names of those that are gone. Where nothing differs, nothing is written.
+        Those of plugins that are `broken` are kept: they are told all of it once their plugin is mended. Return the names of
+        those that are gone. Where nothing differs, nothing is written.
         """
         known = {each.listener: each for each in self.all()}
-        gone = [name for name in known if name not in listeners]
+        gone = [name for name, each in known.items() if name not in listeners and each.plugin not in broken]
         for name in gone:
             self._database.execute("delete from deliveries where listener = ?", [name])
         for name, (kind, plugin) in listeners.items():
             if name not in known:
-                self.put(Delivery(name, kind, plugin, last))
+                self._database.execute(INSERT, _row(Delivery(name, kind, plugin, last)))
         return gone
 
-    def put(self, delivery: Delivery) -> None:
-        """Keep how far one listener is."""
-        self._database.execute(REPLACE, _row(delivery))
+    def update(self, delivery: Delivery) -> None:
+        """Keep how far a listener is; one that is gone meanwhile stays so."""
+        self._database.execute(UPDATE, _row(delivery))
 
     def behind(self) -> dict[str, int]:
         """Return how many events wait for each listener."""
         query = "select listener, (select count(*) from events where id > told) from deliveries"
         return {str(name): int(count) for name, count in self._database.execute(query)}
 
-    def due_at(self, now: datetime) -> datetime | None:
-        """Return when a listener is to be told something: `now` or later; None: no event waits for any."""
-        last = int(self._database.execute("select coalesce(max(id), 0) from events").fetchone()[0])
-        waiting = [each for each in self.all() if each.told != last]
-        return min((each.retry_at if each.retry_at and each.is_paused(now) else now for each in waiting), default=None)
+    def waiting(self) -> list[Delivery]:
+        """Return the listeners for which events wait."""
+        last = self._database.execute("select coalesce(max(id), 0) from events").fetchone()[0]
+        return [each for each in self.all() if each.told != last]
+
+    def seconds_until_due(self, now: datetime, known: Container[str] | None = None) -> float | None:
+        """Return in how many seconds one is to be told something; None: no event waits for any. `known`: those that count."""
+        waiting = [each for each in self.waiting() if known is None or each.listener in known]
+        pauses = [each.retry_at - now if each.retry_at and each.is_paused(now) else timedelta() for each in waiting]
+        return min((each.total_seconds() for each in pauses), default=None)
 
 
 def _row(delivery: Delivery) -> dict[str, Any]:

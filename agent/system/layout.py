@@ -113,6 +113,16 @@ class Layout:
         return self.private / "daemon.lock"
 
     @property
+    def delivery_lock(self) -> Path:
+        """Held by the process that tells observers and notifiers of events."""
+        return self.private / "delivery.lock"
+
+    @property
+    def delivering(self) -> Path:
+        """Which of them that process tells of what at this moment."""
+        return self.private / "delivering"
+
+    @property
     def poke(self) -> Path:
         """Datagram socket: any datagram starts a pass of the agent."""
         return self.run / "poke.sock"

@@ -180,9 +180,9 @@ def test_settings_that_change_are_loaded_again_also_where_they_are_in_a_file_of_
 def test_methods_of_the_settings_wrap_hooks_and_read_the_settings(appliance):
     appliance.settings('[modules.stunnel]\n[plugins.chat]\ntoken_file = "/etc/token"\nroom = "ops"\n')
     appliance.secret("/etc/token", "s3cret")
-    settings, registry = appliance.load()
-    hooks = LastHooks()((settings, registry))
-    assert hooks.names_to_resolve(settings.modules["stunnel"], HostFacts("gw", ())) == ["ops.example.test"]
+    loaded = appliance.load()
+    hooks, _ = LastHooks()(loaded)
+    assert hooks.names_to_resolve(loaded[0].modules["stunnel"], HostFacts("gw", ())) == ["ops.example.test"]
 
 
 @pytest.mark.parametrize(

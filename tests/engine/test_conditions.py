@@ -46,10 +46,6 @@ def declare_needs(host):
     answer = yield
     {}
     return answer
-
-@hookimpl
-def on_event(event):
-    {}
 """
 
 
@@ -135,7 +131,7 @@ def test_an_enabled_plugin_that_cannot_be_loaded_is_told(tunnel):
 
 
 def test_a_policy_that_raises_is_named_with_the_module_that_it_keeps_as_it_was(tunnel):
-    enable(tunnel, "odd", POLICY.format("raise RuntimeError('no opinion')", "pass"))
+    enable(tunnel, "odd", POLICY.format("raise RuntimeError('no opinion')"))
     tunnel.apply()
     found = told_once(tunnel)
     assert codes([found]) == [("module", "tunnel", "error", "plugin.policy_raised")]
@@ -143,34 +139,6 @@ def test_a_policy_that_raises_is_named_with_the_module_that_it_keeps_as_it_was(t
         'The plugin "odd" failed when it was asked about declare_needs of this module: RuntimeError: no opinion.'
     )
     assert 'odd.py", line 7, in declare_needs' in found["problem"]["detail"]
-
-
-def test_an_observer_that_raises_is_told(tunnel):
-    enable(tunnel, "odd", POLICY.format("pass", "raise RuntimeError('deaf')"))
-    tunnel.apply()
-    found = told_once(tunnel)
-    assert codes([found]) == [("plugin", "plugin odd", "warning", "status.observer_failed")]
-    assert found["problem"]["cause"] == 'It failed on the event "pass_ended": RuntimeError: deaf.'
-    tunnel.apply()
-    assert told_once(tunnel)["since"] == found["since"]
-    (tunnel.layout.plugins / "odd.py").write_text(POLICY.format("pass", "pass"))
-    tunnel.apply()
-    assert told(tunnel) == []
-
-
-def test_an_observer_that_raised_is_told_until_it_has_heard_such_an_event(tunnel):
-    enable(tunnel, "odd", POLICY.format("pass", "assert event.kind != 'deployed', 'deaf'"))
-    tunnel.renew()
-    tunnel.apply()
-    first = told(tunnel)
-    tunnel.apply()
-    assert codes(told(tunnel)) == codes(first) == [("plugin", "plugin odd", "warning", "status.observer_failed")]
-    (tunnel.layout.plugins / "odd.py").write_text(POLICY.format("pass", "pass"))
-    tunnel.apply()
-    assert codes(told(tunnel)) == codes(first)
-    tunnel.renew()
-    tunnel.apply()
-    assert told(tunnel) == []
 
 
 # Room

@@ -472,7 +472,11 @@ EXAMPLES: list[AgentError] = [
     plugin.DeclarationRefused("mail", "probes", "it is an object of type str", "/opt/mail.py:31"),
     plugin.PluginHangs("mail", "declare_needs", 30.0, "mail", plugin.STAYS, "/opt/mail.py:31"),
     plugin.PluginHangs("vault", "offers", 30.0, 'source "vault"'),
-    plugin.ObserverRaised("plugin slack", "deployed", OSError(113, "No route to host")),
+    plugin.ObserverRaised("slack", "deployed", "/opt/slack.py:12", OSError(113, "No route to host")),
+    plugin.NotifierRaised("notify.pager", "rolled_back", "/opt/pager.py:31", OSError(113, "No route to host")),
+    plugin.ListenerHung("notify.pager", "rolled_back", "/opt/pager.py:31", 10.0),
+    plugin.ListenerDied("plugins.audit", "deployed"),
+    plugin.EventsSkipped("notify.pager", 120),
     # The check of a plugin
     plugin_checks.HookActs("render_files", "opens /etc/hostname", TUNNEL),
     plugin_checks.HookSlow("declare_needs", 2.5, TUNNEL),

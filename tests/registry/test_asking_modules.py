@@ -1,10 +1,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pydantic import Field
 
 from agent.errors.plugin import DeclarationRefused, ModuleRaised
 from agent.pki.key import KeyType
@@ -19,8 +17,6 @@ from chainwright import (
     Consequence,
     Context,
     Endpoint,
-    Event,
-    EventKind,
     HostFacts,
     Http01,
     Module,
@@ -38,7 +34,6 @@ ROOT = Path("/nowhere")
 CHAIN = ChainFacts("ab" * 32, ("a.test",), "local", "Root CA", KeyType.ECDSA_P256, NOW, 0)
 CONTEXT = Context("tunnel", ROOT, "1", {"default": CHAIN}, HOST, Http01(ROOT), Places(ROOT, ROOT, ROOT, ROOT))
 CHANGE = Change("root", "ab" * 32)
-EVENT = Event(NOW, EventKind.DEPLOYED, "done")
 
 
 class Tunnel(Module):
@@ -304,59 +299,3 @@ def test_a_policy_may_repair_what_a_module_raises():
 
     crashing = Crashing()
     assert asking(Mild(), crashing=crashing).declare_needs(crashing, HOST) == []
-
-
-# Observers
-
-
-def observer(seen: list[str], name: str) -> object:
-    @hookimpl
-    def on_event(event: Event) -> None:
-        seen.append(f"{name} {event.kind}")
-        if name == "bad":
-            raise OSError(113, "No route to host")
-
-    return SimpleNamespace(on_event=on_event)
-
-
-class Curious(Silent):
-    """A module that watches."""
-
-    seen: list[str] = Field(default_factory=list)
-
-    @hookimpl
-    def on_event(self, event: Event) -> None:
-        self.seen.append(event.text)
-
-
-def test_every_observer_is_told_though_one_raises():
-    seen: list[str] = []
-    curious = Curious()
-    plugins = {name: Plugin(observer(seen, name)) for name in ("first", "bad", "last")}
-    hooks = Hooks({"curious": curious, "tunnel": Tunnel()}, plugins)
-    (error,) = hooks.notify(EVENT)
-    assert sorted(seen) == ["bad deployed", "first deployed", "last deployed"]
-    assert curious.seen == ["done"]
-    assert error.observer == "plugin bad"
-    assert str(error).startswith(
-        'plugin bad: It failed on the event "deployed": OSError: [Errno 113] No route to host.'
-    )
-
-
-class Plugin:
-    """A namespace that can stand in a set, like a Python module."""
-
-    def __init__(self, namespace: Any) -> None:
-        self.__dict__.update(vars(namespace))
-
-
-def test_an_observer_that_passes_hung_of_is_not_told():
-    seen: list[str] = []
-    hooks = Hooks({}, {name: Plugin(observer(seen, name)) for name in ("first", "hanging")})
-    hooks.avoided = frozenset({"hanging"})
-    (error,) = hooks.notify(EVENT)
-    assert (error.observer, seen) == ("plugin hanging", ["first deployed"])
-
-
-def test_without_observers_nobody_is_told():
-    assert asking(tunnel=Tunnel()).notify(EVENT) == []

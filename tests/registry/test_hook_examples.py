@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent, indent
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import click
@@ -22,9 +22,11 @@ from agent.registry.contract_checks import (
     check_hooks,
     hook_arguments,
 )
+from agent.registry.guard import Guard
 from agent.registry.hooks import Hooks
 from agent.registry.life_hooks import LIFE as ANSWERS
 from agent.registry.life_hooks import MODULE_HOOKS, SERVICE_HOOKS
+from agent.registry.listeners import listeners_of
 from agent.system.places import Places
 from chainwright import (
     ChainFacts,
@@ -43,6 +45,7 @@ from chainwright import (
     ModulePart,
     Need,
     Notifier,
+    NotifierContext,
     Part,
     PluginSettings,
     Service,
@@ -212,9 +215,11 @@ def test_the_example_of_a_command_answers():
 
 def test_the_example_of_an_observer_is_told():
     told: list[str] = []
-    hooks = Hooks({}, {"example": plugin("on_event", notify=told.append)})
+    made = plugin("on_event", notify=told.append)
+    registry = SimpleNamespace(enabled_plugins={"example": made}, plugins=(), guard=Guard())
+    (listener,) = listeners_of(registry, {}, {}, {}).values()
     for kind in (EventKind.DEPLOYED, EventKind.ROLLED_BACK):
-        assert hooks.notify(Event(NOW, kind, f"it is {kind}")) == []
+        listener.tell(Event(NOW, kind, f"it is {kind}"), NotifierContext(host="gw", now=NOW, stopping=bool))
     assert told == ["it is rolled_back"]
 
 

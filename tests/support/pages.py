@@ -198,7 +198,6 @@ def status_problems() -> list[Problem]:
         problems.no_chain("mail", "smtp", "no source serves it"),
         problems.not_switched("mail"),
         problems.window("mail", AT),
-        problems.observer_failed("notify", "It failed."),
         problems.origin_changed(
             "acme", ["https://old.example/directory"], "https://new.example/directory", ["shop.example.com"]
         ),
