@@ -77,10 +77,7 @@ def settings_for(record: PluginRecord, settings: Mapping[str, object]) -> dict[s
     """Return the tables of a plugin: `settings` as they are where they name tables, else as the table of what it contributes."""
     if settings and TABLES.issuperset(settings):
         return _enabling(record, settings)
-    words = dict.fromkeys(each.split()[0] for each in record.contributions)
-    first = {
-        word: next(each for each in record.contributions if each.startswith(f"{word} ")).split()[-1] for word in words
-    }
+    first = {each.split()[0]: each.split()[-1] for each in reversed(record.contributions)}
     if "module" in first:
         return _enabling(record, {"modules": {first["module"]: {**settings}}})
     if "source" in first:
