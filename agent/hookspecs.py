@@ -479,7 +479,7 @@ def consequences_of(asked: Module, change: Change, observed: str) -> list[Conseq
     ```python
     def consequences_of(self, change: Change, observed: str) -> list[Consequence]:
         names = [line.split()[1] for line in observed.splitlines() if line.startswith("session ")]
-        return [Consequence(f"The session of {name} drops.", "outage") for name in names]
+        return [Consequence(f"The session of {name} drops.", severity="outage") for name in names]
     ```
     """
 

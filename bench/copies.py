@@ -27,7 +27,16 @@ def main(chains: int) -> None:
                 chain = root.issue((f"{number}.test",), KeyType.ECDSA_P256, Purpose.SERVER, now, timedelta(days=90))
                 store.chains.add(chain, source="local", now=now, request=f"r{number}", root=root.sha256)
             for _ in range(KEPT):
-                store.journal.add(Event(now, EventKind.STEP, "a step", "abcd", "reverse_proxy", {"chain": chain.id}))
+                store.journal.add(
+                    Event(
+                        at=now,
+                        kind=EventKind.STEP,
+                        text="a step",
+                        job="abcd",
+                        module="reverse_proxy",
+                        detail={"chain": chain.id},
+                    )
+                )
         times = []
         for _ in range(5):
             begun = time.perf_counter()

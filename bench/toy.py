@@ -14,7 +14,7 @@ class FileProbe(Probe):
         self._live = live
 
     def look(self, endpoint: Endpoint, deadline: float, expected: Expected) -> Served:
-        return Served(expected.fingerprints if (self._live / f"{endpoint.slot}.pem").exists() else ())
+        return Served(fingerprints=expected.fingerprints if (self._live / f"{endpoint.slot}.pem").exists() else ())
 
 
 class Toy(Module):

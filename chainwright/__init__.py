@@ -8,56 +8,50 @@ from __future__ import annotations
 TYPE_CHECKING = False  # typing's own takes longer to import than all the rest of this file
 
 _NAMES = {
-    "api.connection_limit": "ConnectionLimit OpenConnection party_of tcp_pools",
-    "api.listener": "Listener",
-    "api.uvicorn_server": "HttpConnection HttpServer",
-    "contract.appliance": "Appliance",
-    "contract.context": "ChainFacts Change Consequence Context Http01 Issuer ModulePart ServiceContext",
-    "contract.endpoint": "Address Endpoint Expected Probe Served StartTLS concrete_name usable_addresses",
-    "contract.fields": "Host ListenAddress ListenAddresses Name PathText Port Secret Upstream Word",
-    "contract.file": "ChainFile Template Text",
-    "contract.markers": "hookimpl",
-    "contract.module": "Module TLS_KEY_TYPES",
-    "contract.notifier": "Notifier NotifierContext",
-    "contract.observation": "differs_line finding_line state_line",
-    "contract.plugin_settings": "PluginSettings",
-    "contract.service": "Service",
-    "contract.slots": "slot_of slots_by_key_type told_apart",
-    "contract.source": "DnsSolver Due Offer OrderContext RequestState Source SourceContext",
-    "contract.systemd_service": "IncludedService SystemdService",
-    "contract.validators": "first_repeated",
-    "contract.version": "CONTRACT",
-    "errors": "AgentError NewSessionsFail OrderCancelled ProbeFailed SourceError",
-    "model.events": "Event EventKind",
-    "model.need": "HostFacts Need Request",
-    "model.peer": "Peer PeerState",
-    "model.records": "Watch",
-    "model.root": "RootPhase",
-    "model.tlsa": "TlsaRow",
-    "pki.chain": "Chain KeyType Purpose",
-    "pki.encoding": "Format Part",
-    "pki.revocation": "RevocationReason",
-    "pki.signing_request": "request_pem",
-    "probing.plain_stream": "PlainStream",
-    "probing.probe": "TLSProbe",
-    "system.command": "Action Command Signal",
-    "system.http_exchange": "HttpAnswer http_get",
-    "system.names": "covers is_address is_public",
-    "system.places": "Places",
+    "agent.contract.appliance": "Appliance",
+    "agent.contract.context": "ChainFacts Change Consequence Context Http01 Issuer ModulePart ServiceContext",
+    "agent.contract.endpoint": "Address Endpoint Expected Probe Served StartTLS concrete_name usable_addresses",
+    "agent.contract.fields": "Host Listen ListenAddress ListenAddresses Name PathText Port Secret Url Word",
+    "agent.contract.file": "ChainFile Template Text",
+    "agent.contract.markers": "hookimpl",
+    "agent.contract.module": "Module TLS_KEY_TYPES",
+    "agent.contract.notifier": "Notifier NotifierContext",
+    "agent.contract.observation": "differs_line finding_line state_line",
+    "agent.contract.plugin_settings": "PluginSettings",
+    "agent.contract.service": "Service",
+    "agent.contract.slots": "slot_of slots_by_key_type",
+    "agent.contract.source": "DnsSolver Due Ledger Memory Offer OrderContext RequestState Source SourceContext",
+    "agent.contract.systemd_service": "IncludedService SystemdService",
+    "agent.contract.validators": "first_repeated",
+    "agent.contract.version": "CONTRACT",
+    "agent.errors": "AgentError NewSessionsFail OrderCancelled ProbeFailed SourceError",
+    "agent.model.events": "Event EventKind",
+    "agent.model.need": "HostFacts Need Request",
+    "agent.model.peer": "Peer PeerState",
+    "agent.model.records": "ChainRecord OrderRecord Watch",
+    "agent.model.root": "RootPhase",
+    "agent.model.tlsa": "TlsaRow",
+    "agent.pki.chain": "Chain KeyType PeerCertificate Purpose",
+    "agent.pki.encoding": "Format Part",
+    "agent.pki.private_key": "PrivateKey",
+    "agent.pki.revocation": "RevocationReason",
+    "agent.pki.signing_request": "request_pem",
+    "agent.probing.plain_stream": "PlainStream",
+    "agent.probing.probe": "TLSProbe",
+    "agent.system.command": "Action Command Signal",
+    "agent.system.http_exchange": "HttpAnswer http_get",
+    "agent.system.names": "covers is_address is_public",
+    "agent.system.places": "Places",
+    "plugins.nginx.module": "NginxModule",
+    "plugins.nginx.service": "Nginx",
+    "plugins.nginx.upstream": "Backend UpstreamBlock",
 }
-"""Modules below `agent`, each with its public names."""
+"""Modules, each with its public names: of the core, and of the nginx that modules of all plugins share."""
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from agent.api.connection_limit import ConnectionLimit as ConnectionLimit
-    from agent.api.connection_limit import OpenConnection as OpenConnection
-    from agent.api.connection_limit import party_of as party_of
-    from agent.api.connection_limit import tcp_pools as tcp_pools
-    from agent.api.listener import Listener as Listener
-    from agent.api.uvicorn_server import HttpConnection as HttpConnection
-    from agent.api.uvicorn_server import HttpServer as HttpServer
     from agent.contract.appliance import Appliance as Appliance
     from agent.contract.context import ChainFacts as ChainFacts
     from agent.contract.context import Change as Change
@@ -76,13 +70,14 @@ if TYPE_CHECKING:
     from agent.contract.endpoint import concrete_name as concrete_name
     from agent.contract.endpoint import usable_addresses as usable_addresses
     from agent.contract.fields import Host as Host
+    from agent.contract.fields import Listen as Listen
     from agent.contract.fields import ListenAddress as ListenAddress
     from agent.contract.fields import ListenAddresses as ListenAddresses
     from agent.contract.fields import Name as Name
     from agent.contract.fields import PathText as PathText
     from agent.contract.fields import Port as Port
     from agent.contract.fields import Secret as Secret
-    from agent.contract.fields import Upstream as Upstream
+    from agent.contract.fields import Url as Url
     from agent.contract.fields import Word as Word
     from agent.contract.file import ChainFile as ChainFile
     from agent.contract.file import Template as Template
@@ -99,9 +94,10 @@ if TYPE_CHECKING:
     from agent.contract.service import Service as Service
     from agent.contract.slots import slot_of as slot_of
     from agent.contract.slots import slots_by_key_type as slots_by_key_type
-    from agent.contract.slots import told_apart as told_apart
     from agent.contract.source import DnsSolver as DnsSolver
     from agent.contract.source import Due as Due
+    from agent.contract.source import Ledger as Ledger
+    from agent.contract.source import Memory as Memory
     from agent.contract.source import Offer as Offer
     from agent.contract.source import OrderContext as OrderContext
     from agent.contract.source import RequestState as RequestState
@@ -123,14 +119,18 @@ if TYPE_CHECKING:
     from agent.model.need import Request as Request
     from agent.model.peer import Peer as Peer
     from agent.model.peer import PeerState as PeerState
+    from agent.model.records import ChainRecord as ChainRecord
+    from agent.model.records import OrderRecord as OrderRecord
     from agent.model.records import Watch as Watch
     from agent.model.root import RootPhase as RootPhase
     from agent.model.tlsa import TlsaRow as TlsaRow
     from agent.pki.chain import Chain as Chain
     from agent.pki.chain import KeyType as KeyType
+    from agent.pki.chain import PeerCertificate as PeerCertificate
     from agent.pki.chain import Purpose as Purpose
     from agent.pki.encoding import Format as Format
     from agent.pki.encoding import Part as Part
+    from agent.pki.private_key import PrivateKey as PrivateKey
     from agent.pki.revocation import RevocationReason as RevocationReason
     from agent.pki.signing_request import request_pem as request_pem
     from agent.probing.plain_stream import PlainStream as PlainStream
@@ -144,6 +144,10 @@ if TYPE_CHECKING:
     from agent.system.names import is_address as is_address
     from agent.system.names import is_public as is_public
     from agent.system.places import Places as Places
+    from plugins.nginx.module import NginxModule as NginxModule
+    from plugins.nginx.service import Nginx as Nginx
+    from plugins.nginx.upstream import Backend as Backend
+    from plugins.nginx.upstream import UpstreamBlock as UpstreamBlock
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605
 
@@ -154,4 +158,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'chainwright' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"agent.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)

@@ -52,7 +52,7 @@ def make_backup(
     with Store.open_existing(layout) as store:
         with store.write():
             AuditLog(store).note(actor, now, "backup made", name)
-            store.journal.add(Event(now, EventKind.BACKUP_MADE, f"{actor.name} has made a backup: {name}"))
+            store.journal.add(Event(at=now, kind=EventKind.BACKUP_MADE, text=f"{actor.name} has made a backup: {name}"))
         with _copied(store) as database:
             manifest, contents = _contents(store, layout, database, now)
             writer = AgeWriter(target, passphrase)

@@ -190,7 +190,7 @@ def _adapted(
         text = f"restored from a backup of {machine.hostname}, {manifest.made_at}"
         AuditLog(store).note(actor, now, "backup restored", machine.hostname, manifest.made_at)
         detail = {"differences": [*differences_found, *more]}
-        store.journal.add(Event(now, EventKind.RESTORED, text, detail=detail))
+        store.journal.add(Event(at=now, kind=EventKind.RESTORED, text=text, detail=detail))
     return more
 
 

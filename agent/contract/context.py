@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -28,7 +28,7 @@ NUMBER_MARK = "@generation-number@"
 """Mark for a generation's number until it is staged."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChainFacts:
     """Facts of a chain, without its key."""
 
@@ -45,7 +45,7 @@ class ChainFacts:
     """PEM of roots that came with an upload beside its own: what its authority signs with next, or has signed with before."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Http01:
     """Places for answers to HTTP-01 challenges (RFC 8555 section 8.3)."""
 
@@ -55,7 +55,7 @@ class Http01:
     """Of the ACME account key (RFC 7638): a server that knows it can answer without a file."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
     """One root of the appliance, for modules that verify what it has signed for others (`Module.verifies_peers`)."""
 
@@ -79,7 +79,7 @@ class Issuer:
         return self.phase is not RootPhase.RETIRED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """Context of one generation of one module."""
 
@@ -116,7 +116,7 @@ class Context:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModulePart:
     """One module's generation, as a shared service includes it."""
 
@@ -126,7 +126,7 @@ class ModulePart:
     directory: Path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceContext:
     """Context of one candidate entry of one service."""
 
@@ -140,7 +140,7 @@ class ServiceContext:
     places: Places
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Change that the administrator is about to make."""
 
@@ -165,5 +165,6 @@ class Consequence:
     """Consequence of a change, by name: what it would break."""
 
     sentence: str
+    _: KW_ONLY
     severity: str = "warning"
     """``info``, ``warning`` or ``outage``."""

@@ -47,7 +47,7 @@ class StartTLS(StrEnum):
     """As another server does."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
     """A TCP address, or a UNIX socket where `path` is set."""
 
@@ -61,7 +61,7 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
     """Chain and generation that an endpoint has to present."""
 
@@ -70,7 +70,7 @@ class Expected:
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """Chain and generation that an endpoint presented."""
 
@@ -94,7 +94,7 @@ class Probe(ABC):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One place at which one slot's chain is seen on the wire. Without `probe` it is TLS.
 
@@ -123,7 +123,7 @@ class Endpoint:
     @property
     def address(self) -> Address:
         """Where to connect to."""
-        return Address(self.host, self.port, self.path)
+        return Address(host=self.host, port=self.port, path=self.path)
 
     def __str__(self) -> str:
         return f"{self.address} ({self.server_name})" if self.server_name else str(self.address)

@@ -33,7 +33,7 @@ TELLING_APART = "telling apart"
 """In the context of a serialization: secrets are digested instead of masked."""
 DNS_PORT = 53
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where an address that means "every" is looked at
-UPSTREAM_PATH = re.compile(r"[A-Za-z0-9_./~:@!&=+,%?-]*")
+URL_PATH = re.compile(r"[A-Za-z0-9_./~:@!&=+,%?-]*")
 
 
 def _word(text: str) -> str:
@@ -55,7 +55,7 @@ def _host(text: str) -> str:
     return name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
     """An address and port to listen on, or to connect to."""
 
@@ -81,7 +81,7 @@ def parse_listen(text: Any) -> Listen:
     if match[1] and match[1].startswith("[") and not is_address(match[1][1:-1]):
         raise ValueError("only an IPv6 address stands in brackets")
     host = (match[1] or "0.0.0.0").strip("[]")  # noqa: S104 - a gateway's services face every interface
-    return Listen(_host(host), int(match[2]))
+    return Listen(host=_host(host), port=int(match[2]))
 
 
 def _resolver(value: Any) -> Listen:
@@ -89,7 +89,7 @@ def _resolver(value: Any) -> Listen:
         return value
     text = str(value)
     try:
-        found = Listen(parse_name(text), DNS_PORT) if is_address(text) else parse_listen(text)
+        found = Listen(host=parse_name(text), port=DNS_PORT) if is_address(text) else parse_listen(text)
     except ValueError as error:
         raise ValueError(_RESOLVER) from error
     if not is_address(found.host) or text.isdigit():
@@ -107,7 +107,7 @@ def one_or_several(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """An ``http://`` or ``https://`` address of a server behind the proxy."""
+    """An ``http://`` or ``https://`` address, canonical, without user, password and fragment: also a type of setting."""
 
     text: str
 
@@ -134,23 +134,35 @@ class Url:
         """What follows the server; empty where there is nothing."""
         return urlsplit(self.text).path
 
+    @property
+    def query(self) -> str:
+        """What follows ``?``; empty where there is none."""
+        return urlsplit(self.text).query
 
-def parse_upstream(text: Any) -> Url:
-    """Read the address of a server behind the proxy."""
-    if isinstance(text, Url):
-        return text
-    try:
-        parts = urlsplit(str(text))
-        port = parts.port
-        host = _host(parts.hostname or "")
-    except ValueError as error:
-        raise ValueError('must be like "http://10.0.0.5:8080"') from error
-    odd = "@" in parts.netloc or parts.fragment or port == 0 or parts.scheme not in {"http", "https"}
-    if odd or not UPSTREAM_PATH.fullmatch(parts.path + parts.query):
-        raise ValueError('must be like "http://10.0.0.5:8080", without user, password or fragment')
-    place = f"[{host}]" if ":" in host else host
-    query = f"?{parts.query}" if parts.query else ""
-    return Url(f"{parts.scheme}://{place}{f':{port}' if port else ''}{parts.path}{query}")
+    @classmethod
+    def parse(cls, text: Any) -> Url:
+        """Read an address. Raises ValueError for what is none, and for what isn't safe to print in any configuration file."""
+        if isinstance(text, Url):
+            return text
+        try:
+            parts = urlsplit(str(text))
+            port = parts.port
+            host = _host(parts.hostname or "")
+        except ValueError as error:
+            raise ValueError('must be like "http://10.0.0.5:8080"') from error
+        odd = "@" in parts.netloc or parts.fragment or port == 0 or parts.scheme not in {"http", "https"}
+        if odd or not URL_PATH.fullmatch(parts.path + parts.query):
+            raise ValueError('must be like "http://10.0.0.5:8080", without user, password or fragment')
+        place = f"[{host}]" if ":" in host else host
+        query = f"?{parts.query}" if parts.query else ""
+        return cls(f"{parts.scheme}://{place}{f':{port}' if port else ''}{parts.path}{query}")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Accept text, show text."""
+        return core_schema.no_info_plain_validator_function(
+            cls.parse, serialization=core_schema.plain_serializer_function_ser_schema(str)
+        )
 
 
 class SecretText:
@@ -203,8 +215,6 @@ Resolvers = Annotated[tuple[Resolver, ...], BeforeValidator(one_or_several)]
 """One address of a DNS server, or a list."""
 ListenAddresses = Annotated[tuple[ListenAddress, ...], BeforeValidator(one_or_several)]
 """One of them, or a list."""
-Upstream = Annotated[Url, PlainValidator(parse_upstream), PlainSerializer(str)]
-"""``"http://10.0.0.5:8080"``."""
 Name = Annotated[str, AfterValidator(parse_name)]
 """A DNS name, wildcard or address, canonical (`agent.system.names`)."""
 Host = Annotated[str, AfterValidator(_host)]

@@ -27,8 +27,8 @@ class Module(Declaration):
     """Part of the appliance that uses chains.
 
     Fields are the operator's settings; class attributes and methods are the plugin's answers. Most plugins set
-    `name`, `files`, `check`, `reload` and override `declare_needs` and `probes`. In `files` and commands ``{slot}`` and ``{dir}``
-    (the generation's own directory), ``{live}`` and ``{run}`` are filled in.
+    `name`, `files`, `check`, `reload` and override `declare_needs` and `probes`. In commands ``{dir}`` (the generation's own
+    directory), ``{live}`` and ``{run}`` are filled in, and ``{slot}`` in `files`: see `agent.contract.placeholders`.
     """
 
     files: ClassVar[tuple[File, ...]] = ()
@@ -101,22 +101,22 @@ class Module(Declaration):
 
     def prepare_command(self, context: Context) -> Iterable[Command]:
         """Return what runs in the staging directory before the check (postmap). Default: `prepare`."""
-        return [command] if (command := self._command(self.prepare, context)) else []
+        return [command] if (command := self._command(self.prepare)) else []
 
     def check_command(self, context: Context) -> Command | None:
         """Return the service's own test of this generation. Default: `check`."""
-        return self._command(self.check, context)
+        return self._command(self.check)
 
     def reload_command(self, context: Context) -> Action | None:
         """Return what makes the service read its files again. Default: `reload`."""
-        return self._command(self.reload, context)
+        return self._command(self.reload)
 
     def confirm_command(self, context: Context) -> Command | None:
         """Return what ends with 0 once the service runs this generation, where no endpoint shows the generation's number.
 
         Default: `confirm`.
         """
-        return self._command(self.confirm, context)
+        return self._command(self.confirm)
 
     def running(self, context: Context) -> Command | Path | None:
         """Return how to know that the service runs: a command that ends with 0, or its pid file. None: by its endpoints."""
@@ -143,7 +143,7 @@ class Module(Declaration):
 
     def inspect_command(self, context: Context) -> Command | None:
         """Return a command that prints what runs now (sessions, peers). Default: `inspect`."""
-        return self._command(self.inspect, context)
+        return self._command(self.inspect)
 
     def consequences_of(self, change: Change, observed: str) -> Iterable[Consequence]:
         """Return what `change` would break, by name. `observed` is the output of the inspection.
@@ -151,7 +151,9 @@ class Module(Declaration):
         Default: that sessions drop, where a reload does that and a chain changes.
         """
         if self.disruptive and change.slots:
-            return [Consequence("Everybody who is connected is cut off when the new chain is taken.", "outage")]
+            return [
+                Consequence("Everybody who is connected is cut off when the new chain is taken.", severity="outage")
+            ]
         return ()
 
     # What else a plugin may say
@@ -196,14 +198,5 @@ class Module(Declaration):
         return ""
 
     @staticmethod
-    def _command(argv: Argv, context: Context) -> Command | None:
-        if not argv:
-            return None
-        places = {"{dir}": context.directory, "{live}": context.places.live, "{run}": context.places.run}
-        return Command(tuple(_fill(argument, places) for argument in argv))
-
-
-def _fill(argument: str, places: Mapping[str, object]) -> str:
-    for mark, value in places.items():
-        argument = argument.replace(mark, str(value))
-    return argument
+    def _command(argv: Argv) -> Command | None:
+        return Command(argv) if argv else None

@@ -19,7 +19,7 @@ from agent.pki.chain import Chain
 if TYPE_CHECKING:
     from agent.contract.context import Http01
     from agent.pki.anchors import Anchors
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 __all__ = ["ChainRecord", "OrderRecord", "Watch"]  # for the core, besides the classes below
 
@@ -31,7 +31,7 @@ def is_aware(at: datetime | None) -> bool:
     return at is None or at.utcoffset() is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestState:
     """State of a request, for `offers` and `due`."""
 
@@ -50,7 +50,7 @@ class RequestState:
     """When the present root ends: what it signs doesn't outlive it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """Answer of a source: whether it would serve a request; `reason` completes "local by design: ..." when not."""
 
@@ -58,7 +58,7 @@ class Offer:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
     """Instant at which a new chain is to be asked for, with the reason."""
 

@@ -42,7 +42,7 @@ class SystemdService(Service):
 
     def reload_command(self, context: ServiceContext) -> Action | None:
         """Reload the unit, or send `reload_signal`."""
-        return self.systemctl("reload") or Signal(self.pid_path(context.places), self.reload_signal)
+        return self.systemctl("reload") or Signal(self.pid_path(context.places), name=self.reload_signal)
 
     def running(self, context: ServiceContext) -> Command | Path:
         """Ask systemd, or look for the process."""

@@ -209,7 +209,9 @@ class Deliverer:
     def _tell(self, row: Delivery, error: ListenerFailed | EventsSkipped) -> None:
         """Have the failure of a plugin among the events, and the next run look at everything."""
         detail = {"plugin": row.plugin, "listener": row.listener}
-        self._store.journal.add(Event(self._clock(), EventKind.PLUGIN_FAILED, error.problem.cause, detail=detail))
+        self._store.journal.add(
+            Event(at=self._clock(), kind=EventKind.PLUGIN_FAILED, text=error.problem.cause, detail=detail)
+        )
         self._store.forget_up_to_date()
 
     def _write(self, row: Delivery) -> None:

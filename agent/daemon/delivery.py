@@ -1,7 +1,7 @@
 """``python -m agent.daemon.delivery ROOT SECONDS [PIPE]``: the process that tells observers and notifiers of the stored events.
 
-It ends when nobody has been to be told for SECONDS; on PIPE it says in how many seconds somebody is to be told again. There is
-one at a time: it holds a lock of its own, and not the agent's. What hangs, or ends the process, costs nobody else anything.
+It ends when nobody has been to be told for SECONDS; on PIPE it says at its end in how many seconds somebody is to be told again.
+There is one at a time: it holds a lock of its own, and not the agent's. What hangs, or ends the process, costs nobody else.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from agent.contract.notifier import NotifierContext
 from agent.daemon.deliverer import Deliverer
 from agent.daemon.delivery_marks import DeliveryMarks
+from agent.daemon.delivery_supervisor import NOBODY
 from agent.daemon.log import Log, reaches_journal
 from agent.engine.host import read_host
 from agent.engine.settings_in_force import KeptSettings
@@ -121,8 +122,8 @@ def main(root: str, linger: str, pipe: str = "") -> int:
     except AgentError as error:
         sys.stderr.write(f"{' '.join(error.problem.lines())}\n")
         return 1
-    if pipe and until is not None:
-        os.write(int(pipe), f"{until}\n".encode())
+    if pipe:
+        os.write(int(pipe), (NOBODY if until is None else str(until)).encode())
     return 0
 
 

@@ -23,6 +23,8 @@ STOP_SECONDS = 10.0
 """For who is told to take it in, at the end; then the process is killed."""
 LONGEST_WORD = 64
 """Octets of what it says."""
+NOBODY = "nobody"
+"""What it says at its end where nobody is to be told again: exit code 0 proves nothing, as a plugin can call `os._exit`."""
 
 
 class DeliverySupervisor:
@@ -98,14 +100,20 @@ class DeliverySupervisor:
         self._unwatch()
         self._child.close()
         self._child = None
-        with contextlib.suppress(BlockingIOError, ValueError):
-            if word := os.read(self._pipe, LONGEST_WORD):
-                self.want(float(word))
-        os.close(self._pipe)
-        if code:
+        word = self._last_word()
+        if code or not word:
             self._died(ending(code))
-        else:
-            self._deaths = 0
+            return
+        self._deaths = 0
+        if word != NOBODY:
+            self.want(float(word))
+
+    def _last_word(self) -> str:
+        word = b""
+        with contextlib.suppress(BlockingIOError):
+            word = os.read(self._pipe, LONGEST_WORD)
+        os.close(self._pipe)
+        return word.decode()
 
     def _died(self, reason: str) -> None:
         pause = PAUSES[min(self._deaths, len(PAUSES) - 1)]

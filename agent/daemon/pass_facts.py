@@ -49,6 +49,6 @@ def until_delivery(engine: Engine) -> float | None:
 
 def note_refusal(engine: Engine, refusal: AgentError) -> None:
     """Store that the settings can't be used."""
-    event = Event(engine.clock(), EventKind.SETTINGS_REFUSED, refusal.problem.cause)
+    event = Event(at=engine.clock(), kind=EventKind.SETTINGS_REFUSED, text=refusal.problem.cause)
     with contextlib.suppress(AgentError), Store.open_existing(engine.layout) as store:
         engine.bus.publish(store, event)

@@ -92,7 +92,9 @@ class DeployContext:
 
     def tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
         """Put an event on the bus."""
-        self.publish(self.store, Event(self.clock(), kind, text, self.job, module, detail))
+        self.publish(
+            self.store, Event(at=self.clock(), kind=kind, text=text, job=self.job, module=module, detail=detail)
+        )
 
     def tell_step(self, step: Step, modules: Iterable[str]) -> None:
         """Put a step of deploying on the bus."""

@@ -42,7 +42,7 @@ def checks_of(context: DeployContext, module: str, generation: Generation) -> li
         chain = generation.chains.get(endpoint.slot)
         if chain is None or chain not in context.records:
             continue
-        expected = Expected(context.records[chain].fingerprints, generation.number)
+        expected = Expected(fingerprints=context.records[chain].fingerprints, generation=generation.number)
         own = context.addresses_on(endpoint.interfaces)
         first = EndpointCheck(module, first_address(endpoint, own), expected, chain)
         found.setdefault(first.key, first)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from agent.pki.encoding import KeyAndCertificates
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ class RetiredModules:
     def _still_served(self, wanted: Iterable[tuple[str, ServedPlace]]) -> list[tuple[str, ServedPlace]]:
         wanted = list(wanted)
         seen = self._context.prober.observe(
-            [(endpoint_of(place), Expected((place.chain,), 0)) for _, place in wanted],
+            [(endpoint_of(place), Expected(fingerprints=(place.chain,), generation=0)) for _, place in wanted],
             timeout=self._context.wait_policy.timeout,
             handshakes=1,
             until_served=False,

@@ -323,7 +323,9 @@ def parts_of(
 ) -> tuple[ModulePart, ...]:
     """Return how a shared service includes the modules that have a generation, in order of their names."""
     asked = [
-        ModulePart(name, enabled.modules[name].name, contexts[name].directory) for name in modules if name in contexts
+        ModulePart(module=name, plugin=enabled.modules[name].name, directory=contexts[name].directory)
+        for name in modules
+        if name in contexts
     ]
     return tuple(sorted((*asked, *enabled.lost.get(service, ())), key=lambda part: part.module))
 

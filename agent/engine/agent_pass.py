@@ -258,7 +258,14 @@ class Pass:
     def _binding_changed(self, binding: Binding) -> Event:
         text = f"{binding.module}/{binding.slot}: {binding.reason}"
         detail = {"slot": binding.slot, "chain": binding.chain}
-        return Event(self._clock(), EventKind.BINDING_CHANGED, text, self._job, binding.module, detail)
+        return Event(
+            at=self._clock(),
+            kind=EventKind.BINDING_CHANGED,
+            text=text,
+            job=self._job,
+            module=binding.module,
+            detail=detail,
+        )
 
     # Deploying
 

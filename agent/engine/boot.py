@@ -27,5 +27,10 @@ def undo_first(store: Store, bus: Bus, now: datetime, job: str) -> list[str]:
     undone = undo_interrupted(store, now)
     if undone:
         detail = {"modules": undone}
-        bus.publish(store, Event(now, EventKind.RECOVERED, "an interrupted transaction was undone", job, detail=detail))
+        bus.publish(
+            store,
+            Event(
+                at=now, kind=EventKind.RECOVERED, text="an interrupted transaction was undone", job=job, detail=detail
+            ),
+        )
     return [f"recovered {', '.join(undone)}"] if undone else []

@@ -59,7 +59,7 @@ def settle_times(clock: Now, workers: Workers, store: Store, bus: Bus) -> None:
         agreed = next((each for each in found if each.agree), None)
         if agreed is not None and isinstance(clock, Clock) and clock.doubt is not None:
             kind, text = _accepted(clock, agreed)
-            bus.publish(store, Event(clock(), kind, text))
+            bus.publish(store, Event(at=clock(), kind=kind, text=text))
 
 
 def _accepted(clock: Clock, agreed: TimeAsked) -> tuple[EventKind, str]:
@@ -80,9 +80,11 @@ def note_clock(clock: Now, store: Store, bus: Bus) -> None:
     noted = clock.note(lambda: _newest_seen(store))
     if noted.began and noted.belief.doubt:
         text = f"the machine's clock isn't believed: {kind_in_words(noted.belief.doubt)}"
-        bus.publish(store, Event(clock(), EventKind.CLOCK_DOUBTED, text))
+        bus.publish(store, Event(at=clock(), kind=EventKind.CLOCK_DOUBTED, text=text))
     if noted.ended:
-        bus.publish(store, Event(clock(), EventKind.CLOCK_BELIEVED, "the machine's clock is believed again"))
+        bus.publish(
+            store, Event(at=clock(), kind=EventKind.CLOCK_BELIEVED, text="the machine's clock is believed again")
+        )
 
 
 def _newest_seen(store: Store) -> float:

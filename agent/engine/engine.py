@@ -193,7 +193,7 @@ class Engine:
         job = self.job or secrets.token_hex(4)
         with self._locked(wait) as store, self.activity.passing():
             last = store.journal.range()[1]
-            self.bus.publish(store, Event(self.clock(), EventKind.PASS_STARTED, self.who, job))
+            self.bus.publish(store, Event(at=self.clock(), kind=EventKind.PASS_STARTED, text=self.who, job=job))
             fingerprint = InputsFingerprint(str(self.layout.root))
             settled = self._settle(store, job)
             asked = retry or recheck is not Recheck.NOTHING
@@ -219,7 +219,7 @@ class Engine:
                 self._report = note_up_to_date(
                     store, made, fingerprint, current.inputs.settings.probe.interval, self.belief()
                 )
-            self.bus.publish(store, Event(self.clock(), EventKind.PASS_ENDED, self.who, job))
+            self.bus.publish(store, Event(at=self.clock(), kind=EventKind.PASS_ENDED, text=self.who, job=job))
             current.performed += integrity.end()
             return made, current.performed
 

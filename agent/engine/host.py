@@ -16,7 +16,9 @@ FALLBACK_NAME = "gateway"
 def read_host(settings: Settings) -> HostFacts:
     """Return the facts of this machine, as far as the settings don't say otherwise."""
     addresses = settings.addresses
-    return HostFacts(settings.hostname or _name(), own_addresses() if addresses is None else tuple(addresses))
+    return HostFacts(
+        name=settings.hostname or _name(), addresses=own_addresses() if addresses is None else tuple(addresses)
+    )
 
 
 def usable_addresses() -> tuple[str, ...]:

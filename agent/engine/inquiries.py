@@ -47,7 +47,7 @@ class InquiryResult:
 def begin(store: Store, action: Inquire, now: datetime) -> Watch | None:
     """Keep others from inquiring about the same for a while. Return what is known. Call inside `Store.write`."""
     before = store.watches.of(action.chain)
-    known, until = before or Watch(action.chain), now + BEGUN
+    known, until = before or Watch(chain=action.chain), now + BEGUN
     if action.renewal:
         known = replace(known, next_at=until, asked_at=now)
     if action.revocation:
@@ -86,7 +86,7 @@ class _Inquiry:
         self._load = load
         self._before = before
         self._clock = clock
-        self._watch = before or Watch(action.chain)
+        self._watch = before or Watch(chain=action.chain)
         self._error: AgentError | None = None
         self._revoked_at: datetime | None = None
         self._reason = ""
@@ -194,11 +194,11 @@ def _events(finding: InquiryResult, now: datetime, job: str) -> list[Event]:
     problem = finding.watch.problem if finding.watch else None
     if problem is None or (finding.before and finding.before.problem):
         return []  # nothing to say, or said before
-    return [Event(now, EventKind.INQUIRY_FAILED, str(problem["cause"]), job, "", detail)]
+    return [Event(at=now, kind=EventKind.INQUIRY_FAILED, text=str(problem["cause"]), job=job, module="", detail=detail)]
 
 
 def revoked_event(at: datetime, reason: str, detail: Mapping[str, object], now: datetime, job: str) -> Event:
     """Say that a chain was revoked, and what becomes of it."""
     why = f" ({reason})" if reason else ""
     text = f"its chain was revoked at {rfc3339(at)}{why}: another one takes over"
-    return Event(now, EventKind.CHAIN_REVOKED, text, job, "", detail)
+    return Event(at=now, kind=EventKind.CHAIN_REVOKED, text=text, job=job, module="", detail=detail)

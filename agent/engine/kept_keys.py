@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from agent.model.need import Request
     from agent.model.records import ChainRecord
     from agent.pki.chain import Chain
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
     from agent.store import Store
 
 

@@ -21,7 +21,7 @@ from agent.pki.key import KeyKind
 from agent.planning import Obtain
 
 if TYPE_CHECKING:
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 NEVER_JUDGED = -1
 """Before the first edition of the judge."""

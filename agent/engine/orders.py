@@ -227,6 +227,13 @@ def _event(delivery: Delivery, now: datetime, job: str) -> Event:
     detail: dict[str, Any] = {"source": obtain.source, "names": names, "request": obtain.request.id}
     if delivery.chain is not None:
         text = f"{obtain.source} delivered a chain until {delivery.chain.usable_until:%Y-%m-%d}"
-        return Event(now, EventKind.CHAIN_STORED, text, job, "", {**detail, "chain": delivery.chain.id})
+        return Event(
+            at=now,
+            kind=EventKind.CHAIN_STORED,
+            text=text,
+            job=job,
+            module="",
+            detail={**detail, "chain": delivery.chain.id},
+        )
     cause = delivery.error.problem.cause if delivery.error else ""
-    return Event(now, EventKind.ORDER_FAILED, cause, job, "", detail)
+    return Event(at=now, kind=EventKind.ORDER_FAILED, text=cause, job=job, module="", detail=detail)

@@ -118,7 +118,7 @@ def read_pass_inputs(
         modules=modules,
         services=settings.services,
         host=replace(facts, failing=store.failing.names(settings.rungs)) if store else facts,
-        http01=Http01(layout.webroot, _thumbprint(settings, store) if store else None),
+        http01=Http01(webroot=layout.webroot, thumbprint=_thumbprint(settings, store) if store else None),
         issuers=_issuers(settings, store) if store else (),
         lost=_lost_parts(layout, settings, store) if store else {},
         resolved=by_module(store.resolved.all()) if store else {},
@@ -253,13 +253,13 @@ def _issuers(settings: Settings, store: Store) -> tuple[Issuer, ...]:
     lists, crosses = store.revocations.lists(), store.roots.crosses()
     found = [
         Issuer(
-            each.sha256,
-            each.subject,
-            each.certificates,
-            lists[each.sha256].pem if each.sha256 in lists else "",
-            each.phase is RootPhase.SIGNING and not each.beside,
-            each.phase,
-            "".join(cross.certificate for cross in crosses if cross.subject == each.sha256),
+            sha256=each.sha256,
+            subject=each.subject,
+            certificates=each.certificates,
+            crl=lists[each.sha256].pem if each.sha256 in lists else "",
+            present=each.phase is RootPhase.SIGNING and not each.beside,
+            phase=each.phase,
+            crosses="".join(cross.certificate for cross in crosses if cross.subject == each.sha256),
         )
         for each in store.roots.all()
     ]
@@ -278,5 +278,5 @@ def _lost_parts(layout: Layout, settings: Settings, store: Store) -> dict[str, t
         if deployment.generation is not None:
             directory = layout.module(record.name).state / str(deployment.generation)
             for service in record.services:
-                found[service].append(ModulePart(record.name, record.plugin, directory))
+                found[service].append(ModulePart(module=record.name, plugin=record.plugin, directory=directory))
     return {service: tuple(parts) for service, parts in found.items()}

@@ -55,7 +55,9 @@ def recover_and_tell(layout: Layout, found: StoreError, now: datetime, actor: Ac
     with Store.open(layout) as store:
         with store.write():
             AuditLog(store).note(actor, now, "database restored", "database", f"{recovery.reason}: {said}"[:1000])
-            told = bus.record(store, [Event(now, EventKind.DATABASE_RESTORED, f"{recovery.reason}: {said}")])
+            told = bus.record(
+                store, [Event(at=now, kind=EventKind.DATABASE_RESTORED, text=f"{recovery.reason}: {said}")]
+            )
             store.conditions.replace(SCOPE, [finding], now)
         bus.show(told)
     return recovery
@@ -74,7 +76,7 @@ def take_in_what_is_newer(store: Store, now: datetime, bus: Bus) -> None:
         taken = [row["id"] for row in served_rows(store.layout) if store.chains.take_in(row)]
         number_generations(store, store.layout)
         text = f"the database is older than what is in service of {', '.join(unknown)}; taken in: {len(taken)}"
-        told = bus.record(store, [Event(now, EventKind.DATABASE_RESTORED, text)] if taken else [])
+        told = bus.record(store, [Event(at=now, kind=EventKind.DATABASE_RESTORED, text=text)] if taken else [])
     bus.show(told)
 
 
@@ -99,7 +101,7 @@ def note_restore(store: Store, taken_back: RestoreImpossible | None, now: dateti
     with store.write():
         others = [each for each in store.conditions.of(SCOPE) if each.subject != finding.subject]
         store.conditions.replace(SCOPE, [*others, finding], now)
-        event = Event(now, EventKind.RESTORE_TAKEN_BACK, f"{problem.where}: {problem.cause}")
+        event = Event(at=now, kind=EventKind.RESTORE_TAKEN_BACK, text=f"{problem.where}: {problem.cause}")
         told = bus.record(store, [event])
     bus.show(told)
 

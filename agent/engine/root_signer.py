@@ -70,7 +70,9 @@ class RootSigner:
             self._store.peers.hold_back(peer, error.problem.to_json(), self._now)
 
     def _tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
-        self._bus.publish(self._store, Event(self._now, kind, text, self._job, module, detail))
+        self._bus.publish(
+            self._store, Event(at=self._now, kind=kind, text=text, job=self._job, module=module, detail=detail)
+        )
 
 
 def sign_again(store: Store, peer: Peer, now: datetime) -> PeerCertificate:

@@ -140,7 +140,9 @@ class RootSteps:
         self._tell(EventKind.ROOT_BELIEVED, f"{action.subject}: {action.reason}", action.root)
 
     def _tell(self, kind: EventKind, text: str, sha256: str) -> None:
-        self._bus.publish(self._store, Event(self._now, kind, text, self._job, "", {"sha256": sha256}))
+        self._bus.publish(
+            self._store, Event(at=self._now, kind=kind, text=text, job=self._job, module="", detail={"sha256": sha256})
+        )
 
 
 def store_beginning(store: Store, root: str, now: datetime) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from agent.pki.anchors import Anchors
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
     from agent.store import Store
 
 T = TypeVar("T")
@@ -139,7 +139,14 @@ class StoredSourceContext:
     def progress(self, step: str, text: str = "") -> None:
         """Put a step on the bus."""
         detail = {"source": self._source.name, "step": step, **self._about}
-        event = Event(self.now(), EventKind.ORDER_STEP, text or step, self._services.job, "", detail)
+        event = Event(
+            at=self.now(),
+            kind=EventKind.ORDER_STEP,
+            text=text or step,
+            job=self._services.job,
+            module="",
+            detail=detail,
+        )
         self._services.bus.mention(self._services.writer.later, event)
 
     @property

@@ -238,12 +238,14 @@ class Workers:
 
     def _note_failed_close(self, source: str, error: Exception) -> None:
         cause = f"Closing what the source {source} shared failed: {reason_of(error)}."
-        event = Event(self._clock(), EventKind.PLUGIN_FAILED, cause, detail={"plugin": source})
+        event = Event(at=self._clock(), kind=EventKind.PLUGIN_FAILED, text=cause, detail={"plugin": source})
         self._bus.mention(self._write_queue.later, event)
 
     def _started(self, obtain: Obtain, job: str) -> Event:
         detail = {"source": obtain.source, "names": sorted(obtain.request.names), "request": obtain.request.id}
-        return Event(self._clock(), EventKind.ORDER_STARTED, obtain.reason, job, "", detail)
+        return Event(
+            at=self._clock(), kind=EventKind.ORDER_STARTED, text=obtain.reason, job=job, module="", detail=detail
+        )
 
 
 def _join(threads: Iterable[threading.Thread], seconds: float) -> None:

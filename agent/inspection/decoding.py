@@ -31,7 +31,7 @@ from agent.pki.key import usable_key
 from agent.pki.parser_errors import reason_of, reason_of_key
 
 if TYPE_CHECKING:
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 NOT_OPENED = "PKCS12 data"
 """End of cryptography's messages about a file, not about a certificate in it."""

@@ -78,7 +78,7 @@ def diagnose(
     refuse_strangers(title_of(path.leaf), unused)
     others = _other_roots(unused, path, known, now)
     unused = [each for each in unused if each not in others]
-    chain = Chain(pair.key, path.leaf, path.intermediates, path.root, others)
+    chain = Chain(key=pair.key, leaf=path.leaf, intermediates=path.intermediates, anchor=path.root, other_roots=others)
     judgement = judge(chain, purpose=Purpose.SERVER, now=now, anchors=known)
     judgement.require_good()
     remarks = (*remarks_of(chain, judgement, known, now), *_upload_remarks(material, pair, path, unused, others))

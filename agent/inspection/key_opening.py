@@ -19,7 +19,7 @@ from agent.pki.key import usable_key
 from agent.pki.parser_errors import reason_of_key, unsupported_kind
 
 if TYPE_CHECKING:
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 WRONG = "Incorrect password"
 """Beginning of cryptography's message where a key could not be decrypted."""

@@ -29,7 +29,7 @@ from agent.pki.asn1 import Asn1Error, value_at, why_cut
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 LARGEST = 1024 * 1024
 """Bytes of all files together."""

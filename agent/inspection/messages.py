@@ -90,7 +90,13 @@ def diagnosis_of(row: dict[str, Any]) -> Diagnosis:
     leaf, *intermediates = load_certificates(row["certificates"].encode())
     anchor = load_certificates(row["anchor"].encode())[0] if row["anchor"] else None
     others = load_certificates(row["other_roots"].encode()) if row["other_roots"] else ()
-    chain = Chain(load_key(row["key"].encode()), leaf, tuple(intermediates), anchor, others)
+    chain = Chain(
+        key=load_key(row["key"].encode()),
+        leaf=leaf,
+        intermediates=tuple(intermediates),
+        anchor=anchor,
+        other_roots=others,
+    )
     remarks = tuple(Remark(RemarkLevel(level), sentence) for level, sentence in row["remarks"])
     return Diagnosis(chain, remarks, tuple(Objection(*each) for each in row["warnings"]))
 

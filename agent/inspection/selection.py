@@ -29,7 +29,7 @@ from agent.pki.key import key_type_of
 from agent.system.names import covers, parse_name
 
 if TYPE_CHECKING:
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 SHOWN_BYTES = 8
 """Bytes of a public key's SHA-256 that a message shows."""

@@ -80,7 +80,7 @@ class EventKind(StrEnum):
     """It was decided and interrupted, and something was in the way of what was left of it: all is as it was before."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One row of `events`."""
 

@@ -128,10 +128,10 @@ def read_action(row: Mapping[str, Any] | None) -> Action | None:
     """Read what `written_action` wrote."""
     if row is None or "argv" in row:
         return _command(row)
-    return Signal(Path(row["pid_file"]), row["name"])
+    return Signal(Path(row["pid_file"]), name=row["name"])
 
 
 def _command(row: Mapping[str, Any] | None) -> Command | None:
     if row is None:
         return None
-    return Command(tuple(row["argv"]), row["timeout"], row["strict"], row["environment"])
+    return Command(tuple(row["argv"]), timeout=row["timeout"], strict=row["strict"], environment=row["environment"])

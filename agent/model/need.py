@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 
 from agent.model.kept_key import KeyReuse
@@ -20,7 +20,7 @@ CHAIN_ID = re.compile(r"[0-9a-f]{1,64}", re.IGNORECASE)
 """The beginning of a chain's id, or all of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
     """Facts about this machine, read in each pass."""
 
@@ -36,7 +36,7 @@ class HostFacts:
         return {"name": self.name, "addresses": list(self.addresses), "failing": list(self.failing)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """`(names, key type, purpose)`: needs that agree share one, with its order, back-off, chain and reissue."""
 
@@ -61,6 +61,7 @@ class Need:
     """One chain that a module asks for, identified by `(module, slot)` and never by its names."""
 
     names: tuple[str, ...]
+    _: KW_ONLY
     slot: str = "default"
     key_types: tuple[KeyType, ...] = (KeyType.ECDSA_P256, KeyType.RSA_2048)
     """Accepted, in order of preference; the first is asked for."""
@@ -108,7 +109,7 @@ class Need:
     @cached_property
     def request(self) -> Request:
         """What is asked of a source that makes chains to order."""
-        return Request(frozenset(self.names), self.key_types[0], self.purpose)
+        return Request(names=frozenset(self.names), key_type=self.key_types[0], purpose=self.purpose)
 
 
 def _canonical_pin(pin: str | None) -> str | None:

@@ -25,7 +25,7 @@ class PeerState(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """One peer certificate. Certificates of the same module and label are of the same peer."""
 

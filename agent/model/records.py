@@ -16,7 +16,7 @@ UPLOADED = "uploaded"
 """The source of chains that an administrator uploads."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChainRecord:
     """Record of a chain, known without opening it: enough to bind and to plan."""
 
@@ -54,7 +54,7 @@ class ChainRecord:
         return self.not_before <= now < self.not_after and self.revoked_at is None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
     """Watch on a bound chain: what its CA says of its renewal, and when to ask again."""
 
@@ -106,7 +106,7 @@ GIVEN_UP = timedelta(hours=1)
 """So long after the instant for another try nobody makes it any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRecord:
     """State of a source's dealing with one request so far."""
 

@@ -120,7 +120,7 @@ class TlsaLook:
         return self.since is not None and now >= self.since + 2 * timedelta(seconds=self.ttl)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TlsaRow:
     """A TLSA record that is to be in DNS."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agent.operations.locked_state import LockedState
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
     from agent.sources.acme.source import AcmeSource
 
 STOPPED_BY_ACCOUNT = frozenset(

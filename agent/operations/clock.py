@@ -31,7 +31,7 @@ def accept_clock(layout: Layout, clock: Clock, actor: Actor, *, wait: float) -> 
     with held(layout.lock, wait=wait), Store.open(layout) as store:
         with store.write():
             AuditLog(store).note(actor, shown, "clock accepted", rfc3339(shown), f"believed was {rfc3339(clock())}")
-            store.journal.add(Event(shown, EventKind.CLOCK_BELIEVED, BELIEVED.format(actor.name)))
+            store.journal.add(Event(at=shown, kind=EventKind.CLOCK_BELIEVED, text=BELIEVED.format(actor.name)))
         try:
             clock.accept()
         except OSError as error:

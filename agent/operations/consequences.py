@@ -43,7 +43,7 @@ def module_effects(
 
     `keys`: the needs whose chain would change.
     """
-    (found,) = effects_of_each(state, [Change(kind, subject)], keys, modules)
+    (found,) = effects_of_each(state, [Change(kind=kind, subject=subject)], keys, modules)
     return found
 
 

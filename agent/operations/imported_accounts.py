@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from agent.operations.lineages.client_files import ClientFiles
     from agent.operations.lineages.lineage import ClientAccount
     from agent.operations.locked_state import LockedState
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
     from agent.sources.acme.messages import Account
 
 LookUp = Callable[[AcmeSource, "PrivateKey"], "Account | None"]

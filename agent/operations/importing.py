@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from agent.operations.lineages.lineage import Client, Lineage
     from agent.operations.locked_state import LockedState
     from agent.pki.chain import Chain
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
     from agent.sources.acme.messages import Account
     from agent.sources.acme.source import AcmeSource
     from agent.system.layout import Layout

@@ -58,7 +58,7 @@ class LockedState:
 
     def event(self, kind: EventKind, text: str, module: str = "", **detail: object) -> Event:
         """Return an event of a change."""
-        return Event(self.now, kind, text, self.engine.job, module, detail)
+        return Event(at=self.now, kind=kind, text=text, job=self.engine.job, module=module, detail=detail)
 
     @property
     def chains(self) -> tuple[ChainRecord, ...]:

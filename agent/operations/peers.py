@@ -58,7 +58,9 @@ def sign(
             serial = f"{peer.leaf.serial_number:x}"
             text = f"{module}/{label} was signed for {', '.join(canonical[:3])}, until {peer.not_after:%Y-%m-%d}"
             detail = {"label": label, "serial": serial}
-            store.journal.add(Event(now, EventKind.PEER_SIGNED, text, "", module, detail))
+            store.journal.add(
+                Event(at=now, kind=EventKind.PEER_SIGNED, text=text, job="", module=module, detail=detail)
+            )
             AuditLog(store).note(actor, now, "peer signed", f"{module}/{label}", serial)
         return peer
 

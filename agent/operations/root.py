@@ -75,7 +75,7 @@ def prepared_effects(state: LockedState, of: str = "") -> RootEffects:
 
 def _change(successor: Root | str, *, bridged: bool = False, still_believed: bool = False) -> Change:
     sha256 = successor if isinstance(successor, str) else successor.sha256
-    return Change("root", sha256, bridged=bridged, still_believed=still_believed)
+    return Change(kind="root", subject=sha256, bridged=bridged, still_believed=still_believed)
 
 
 def _effects(

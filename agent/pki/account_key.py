@@ -14,7 +14,7 @@ from agent.pki.key import KeyType, generate_key, load_key, usable_key
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 KEY_TYPE = KeyType.ECDSA_P256
 """Every CA accepts ES256 (RFC 8555 section 6.2), and it signs ten times faster than RSA."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
     from agent.pki.revocation import Revocation
 
 ROOT_LIFETIME = timedelta(days=3652)
@@ -170,7 +170,7 @@ class Root:
         key = key or generate_key(key_type)
         sent_until = min((each.not_valid_after_utc for each in self.intermediates), default=self.usable_until)
         leaf = self._sign(key.public_key(), names, (purpose,), now, lifetime, sent_until)
-        return Chain(key, leaf, self.intermediates, self.anchor)
+        return Chain(key=key, leaf=leaf, intermediates=self.intermediates, anchor=self.anchor)
 
     def sign_request(
         self,
@@ -192,7 +192,7 @@ class Root:
         _verify_it_can_sign(self, names, now)
         wanted = (purposes,) if isinstance(purposes, Purpose) else tuple(sorted(set(purposes)))
         leaf = self._sign(load_request(csr), names, wanted, now, lifetime, self.usable_until)
-        return PeerCertificate(leaf, self.intermediates, self.anchor)
+        return PeerCertificate(leaf=leaf, intermediates=self.intermediates, anchor=self.anchor)
 
     @property
     def lists_revoked(self) -> bool:

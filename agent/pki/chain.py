@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from agent.pki.certificate import CertificateFacts
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 __all__ = [
     "CertificationPath",
@@ -160,7 +160,7 @@ class CertificationPath:
         return f"<{type(self).__name__} {self.id[:12]} {names} issued by {self.issuer} until {until}>"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Chain(CertificationPath):
     """Key, leaf and intermediates that belong together, with the anchor where it is known.
 
@@ -193,7 +193,8 @@ class Chain(CertificationPath):
         """
         from agent.pki.path import build_path
 
-        return cls(key, *build_path(key, certificates, anchors))
+        leaf, intermediates, anchor = build_path(key, certificates, anchors)
+        return cls(key=key, leaf=leaf, intermediates=intermediates, anchor=anchor)
 
     @classmethod
     def build_pem(cls, key: PrivateKey, certificates: bytes, anchors: Iterable[x509.Certificate] = ()) -> Self:
@@ -204,10 +205,11 @@ class Chain(CertificationPath):
     def from_pem(cls, certificates: bytes, key: bytes) -> Self:
         """Read back a chain that was written in order: leaf, intermediates, the root where it is known, then other roots."""
         leaf, intermediates, roots = _in_order(certificates)
-        return cls(load_key(key), leaf, intermediates, roots[0] if roots else None, roots[1:])
+        anchor = roots[0] if roots else None
+        return cls(key=load_key(key), leaf=leaf, intermediates=intermediates, anchor=anchor, other_roots=roots[1:])
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class PeerCertificate(CertificationPath):
     """A leaf that the root signed from someone's certificate signing request; the agent has no key of it."""
 
@@ -225,7 +227,7 @@ class PeerCertificate(CertificationPath):
     def from_pem(cls, certificates: bytes) -> Self:
         """Read back what was written in order: leaf, intermediates, and the root where it is known."""
         leaf, intermediates, roots = _in_order(certificates)
-        return cls(leaf, intermediates, roots[0] if roots else None)
+        return cls(leaf=leaf, intermediates=intermediates, anchor=roots[0] if roots else None)
 
 
 def _in_order(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     from agent.pki.chain import CertificationPath
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
     KeyAndCertificates: TypeAlias = tuple[PrivateKey | None, tuple[x509.Certificate, ...]]
 

@@ -42,7 +42,7 @@ from agent.pki.certificate import (
 from agent.pki.key import SMALLEST_RSA, key_type_of
 
 if TYPE_CHECKING:
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 CertificateTuple = tuple[x509.Certificate, ...]
 

@@ -16,7 +16,7 @@ from agent.pki.pkcs12_derivation import FOR_MAC, derived, wide
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 ROUNDS = 600_000
 """Of PBKDF2 with HMAC-SHA-256 for the cipher, as OWASP recommends; and of the MAC's derivation. About a second in all."""

@@ -18,7 +18,7 @@ from agent.pki.revocation import RevocationReason
 from agent.system.names import is_address
 
 if TYPE_CHECKING:
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
     from agent.pki.revocation import Revocation
 
 LONGEST_ATTRIBUTE = 64

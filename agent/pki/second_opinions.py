@@ -19,7 +19,7 @@ from agent.pki.purpose import Purpose
 from agent.system.names import WILDCARD, is_address
 
 if TYPE_CHECKING:
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 OPENSSL = "OpenSSL"
 STRICT = "Python 3.13"

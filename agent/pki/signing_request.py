@@ -20,7 +20,7 @@ from agent.system.names import is_address
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 LONGEST_COMMON_NAME = 64
 """Characters (RFC 5280 appendix A.1, ub-common-name)."""

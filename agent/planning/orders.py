@@ -128,7 +128,7 @@ class Orders:
             self.renewals[asked.chain.id] = due.at
         stale = asked.chain is not None and self._is_to_be_replaced(need, asked.chain)
         if stale:
-            due = Due(self._now, "a new chain was asked for")
+            due = Due(at=self._now, reason="a new chain was asked for")
         at = self._no_earlier(source, asked.order, due.at)
         self._note(need.request, source, at, due.reason, need, forced=self._is_forced(need, asked), served=served)
         failed = asked.order is not None and asked.order.problem is not None

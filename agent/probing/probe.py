@@ -39,7 +39,7 @@ GRACE = 0.5
 """Seconds that a plugin's probe may be late."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TLSProbe(Probe):
     """Probe by a TLS handshake. Trust is not checked: the chain presented is compared with the one expected.
 
@@ -65,12 +65,12 @@ class TLSProbe(Probe):
                 prints = fingerprints_of(certificates)
                 if expected.fingerprints and prints != expected.fingerprints:
                     return Served(
-                        prints, None, leaf
+                        fingerprints=prints, generation=None, certificate=leaf
                     )  # somebody else's, say: nothing above it is of the service that is asked
                 generation = self.above(stream, endpoint, deadline)
         if generation is None and endpoint.generation_socket:
             generation = read_generation(endpoint, endpoint.generation_socket, deadline)
-        return Served(prints, generation, leaf)
+        return Served(fingerprints=prints, generation=generation, certificate=leaf)
 
     def before(self, plain: PlainStream, endpoint: Endpoint) -> None:
         """Say and hear what precedes the handshake. Default: the STARTTLS of this probe or the endpoint, if there is one.

@@ -17,6 +17,7 @@ from agent.contract.declaration import Declaration
 from agent.contract.file import ChainFile, File
 from agent.contract.module import Module
 from agent.contract.notifier import Notifier
+from agent.contract.placeholders import IN_COMMANDS, misspelt, misspelt_in_file
 from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.contract.source import DnsSolver, Source
@@ -37,6 +38,8 @@ from agent.registry.places import place_of_attribute, place_of_code
 NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,63}")
 """Of plugins, modules, instances, services and sources: also names of directories."""
 NAME_RULE = 'must be lower-case letters, digits, "_" or "-", at most 64'
+COMMANDS = ("prepare", "check", "reload", "confirm", "inspect")
+"""Attributes of a module's class that hold commands."""
 CORE_KEYS = frozenset({"enabled", "plugin"})
 """Keys of ``[modules.NAME]`` and ``[notify.NAME]`` that the loader consumes."""
 PLUGIN_KEYS = frozenset({"enabled"})
@@ -241,6 +244,7 @@ def _module_reasons(module: type[Module]) -> Iterator[str]:
         yield 'it has no "probes", and neither "unprobed" nor "confirm" says what shows its chains'
     yield from _tuple_reasons(module)
     yield from (at_line(module, "files", reason) for reason in _file_reasons(module))
+    yield from _placeholder_reasons(module)
 
 
 def shows_without_endpoint(module: Module, services: Iterable[object]) -> bool:
@@ -260,7 +264,7 @@ def _plain(module: type[Module], method: str) -> bool:
 
 
 def _tuple_reasons(module: type[Module]) -> Iterator[str]:
-    for attribute in ("services", "prepare", "check", "reload", "confirm", "inspect"):
+    for attribute in ("services", *COMMANDS):
         if not _is_tuple(getattr(module, attribute), str):
             yield at_line(module, attribute, f'"{attribute}" must be a tuple of texts, for example ("nginx",)')
     if not (_is_tuple(module.key_types, KeyType) and module.key_types):
@@ -276,11 +280,21 @@ def _file_reasons(module: type[Module]) -> Iterator[str]:
         if file.mode & ~allowed:
             limit = "holds a key: 0600 or 0640" if allowed == 0o640 else "at most 0770"
             yield f'the mode of "{file.path}" is {file.mode:04o} ({limit})'
-        if file.publish is not None and not file.publish.is_absolute():
+        if file.publish is not None and not str(file.publish).startswith(("/", "{run}/")):
             yield f'"{file.path}" is published to "{file.publish}", which is no absolute path'
     paths = [file.path for file in files]
     for path in sorted({path for path in paths if paths.count(path) > 1}):
         yield f'the file "{path}" is declared twice'
+
+
+def _placeholder_reasons(module: type[Module]) -> Iterator[str]:
+    for attribute in COMMANDS:
+        argv = getattr(module, attribute)
+        for reason in misspelt(argv, IN_COMMANDS) if _is_tuple(argv, str) else ():
+            yield at_line(module, attribute, f'in "{attribute}" {reason}')
+    for file in module.files if _is_tuple(module.files, File) else ():
+        for reason in misspelt_in_file(file):
+            yield at_line(module, "files", f'in the file "{file.path}" {reason}')
 
 
 def _is_tuple(value: object, kind: type) -> bool:

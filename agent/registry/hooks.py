@@ -17,6 +17,7 @@ from agent.contract.endpoint import Endpoint
 from agent.contract.file import ChainFile, Template, Text
 from agent.contract.markers import hookimpl
 from agent.contract.module import Module
+from agent.contract.placeholders import IN_COMMANDS, filled, misspelt, texts_in
 from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.errors.plugin import DeclarationRefused, ModuleRaised, PolicyRaised
@@ -245,8 +246,8 @@ class Hooks:
             with self.activity.doing(f"plugin {plugin}", f"{hook} of {_word(asked)}", HOOK_SECONDS):
                 if plugin in self.avoided:
                     raise TimeoutError(AVOIDED)
-                answer = self._caller(hook, asked)(asked=asked, **arguments)
-                return _checked(asked, hook, answer)
+                answer = _checked(asked, hook, self._caller(hook, asked)(asked=asked, **arguments))
+                return _filled(asked, hook, answer, arguments.get("context"))
         except DeclarationRefused:
             raise
         except (Exception, SystemExit) as error:
@@ -297,6 +298,15 @@ def _checked(asked: Declaration, hook: str, answer: object) -> object:
     if not isinstance(answer, allowed.kinds) and not (allowed.optional and answer is None):
         raise _refused(asked, hook, f"it is {_kind(answer)}, not {_names(allowed)}")
     return answer
+
+
+def _filled(asked: Declaration, hook: str, answer: object, context: object) -> object:
+    """Return an answer with placeholders filled in, but those of files, which rendering fills in. Raises `DeclarationRefused`."""
+    if not isinstance(context, Context | ServiceContext):
+        return answer
+    for reason in misspelt(texts_in(answer), IN_COMMANDS):
+        raise _refused(asked, hook, reason)
+    return filled(answer, context)
 
 
 def _members(asked: Declaration, hook: str, answer: object) -> list[object]:

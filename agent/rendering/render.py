@@ -6,14 +6,15 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from agent.contract.context import DIRECTORY_MARK, NUMBER_MARK, ChainFacts, Context, ServiceContext
 from agent.contract.fields import Secret
 from agent.contract.file import ChainFile, File, Template, Text
+from agent.contract.placeholders import filled_file, for_slot
 from agent.contract.service import Service
 from agent.errors.plugin import DeclarationRefused
 from agent.model.deployment import ManifestFile, parts_of
@@ -75,8 +76,8 @@ def render_module(
     Raises `TemplateRefused` or `DeclarationRefused`.
     """
     name = context.module
-    chain_files = _expanded(name, chain_files, context.chains)
-    config_files = _expanded(name, config_files, context.chains)
+    chain_files = _expanded(name, chain_files, context)
+    config_files = _expanded(name, config_files, context)
     values = _context_values(context) | {"module": settings}
     texts: dict[str, str] = {}
     passwords: dict[str, Secret] = {}
@@ -102,7 +103,8 @@ def entry_of(
     }
     texts: dict[str, str] = {}
     ownership = Ownership(group=service.group)
-    files = [_text_entry(file, values, templates, texts, ownership) for file in config_files]
+    declared = [filled_file(file, context) for file in config_files]
+    files = [_text_entry(file, values, templates, texts, ownership) for file in declared]
     _refuse_duplicates(service.name, files)
     return Rendering(tuple(files), texts, {})
 
@@ -126,24 +128,20 @@ def _context_values(context: Context) -> dict[str, Any]:
     }
 
 
-def _expanded(name: str, files: Iterable[F], slots: Mapping[str, object]) -> list[F]:
-    """Make one file a slot of those with ``{slot}`` in their path, and leave out parts that have no chain."""
+def _expanded(name: str, files: Iterable[F], context: Context) -> list[F]:
+    """Fill in placeholders, make one file a slot of those with ``{slot}`` in their path, and leave out parts without a chain."""
     found: list[F] = []
-    for file in files:
+    slots = context.chains
+    for file in (filled_file(each, context) for each in files):
         if file.slot is not None:
-            found += [_for_slot(file, file.slot)] if file.slot in slots else []
+            found += [for_slot(file, file.slot)] if file.slot in slots else []
         elif "{slot}" in file.path:
-            found += [_for_slot(file, slot) for slot in slots]
+            found += [for_slot(file, slot) for slot in slots]
         elif isinstance(file, ChainFile):
-            found += [_for_slot(file, _only(name, file, slots))] if slots else []
+            found += [for_slot(file, _only(name, file, slots))] if slots else []
         else:
             found.append(file)
     return found
-
-
-def _for_slot(file: F, slot: str) -> F:
-    publish = Path(str(file.publish).replace("{slot}", slot)) if file.publish else None
-    return replace(file, path=file.path.replace("{slot}", slot), publish=publish, slot=slot)
 
 
 def _only(name: str, file: ChainFile, slots: Mapping[str, object]) -> str:

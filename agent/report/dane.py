@@ -37,7 +37,15 @@ def tlsa_rows(store: Store, needs: Sequence[Need]) -> Iterator[TlsaRow]:
             look = looks.get(owner) or TlsaLook(owner)
             for use, record in records:
                 published = None if look.records is None else record in look.records
-                yield TlsaRow(need.module, need.slot, owner, str(record), use, published, chains[need.key])
+                yield TlsaRow(
+                    module=need.module,
+                    slot=need.slot,
+                    owner=owner,
+                    record=str(record),
+                    key=use,
+                    published=published,
+                    chain=chains[need.key],
+                )
 
 
 def subjects(store: Store, needs: Sequence[Need], renewals: Mapping[str, datetime]) -> Iterator[Subject]:

@@ -34,15 +34,15 @@ class LocalSource(Source):
         """
         chain = state.chain
         if chain is None:
-            return Due(now, "there is no local chain yet")
+            return Due(at=now, reason="there is no local chain yet")
         if chain.root != state.root:
-            return Due(now, "the root has changed")
+            return Due(at=now, reason="the root has changed")
         if state.sent_with_root and chain.fingerprints[1:] != state.sent_with_root:
-            return Due(now, "it is to be sent with a cross-certificate")
+            return Due(at=now, reason="it is to be sent with a cross-certificate")
         if state.root_until is not None and chain.not_after >= state.root_until:
-            return Due(chain.not_after, "the root ends then")
+            return Due(at=chain.not_after, reason="the root ends then")
         at = renewal_instant(chain.not_before, chain.not_after)
-        return Due(at, f"its renewal has been due since {at:%Y-%m-%d}" if at <= now else "in good time")
+        return Due(at=at, reason=f"its renewal has been due since {at:%Y-%m-%d}" if at <= now else "in good time")
 
     def obtain(self, request: Request, session: OrderContext) -> Chain:
         """Have the root sign a new key."""

@@ -25,7 +25,7 @@ class UploadedSource(Source):
 
     def due(self, request: Request, state: RequestState, now: datetime) -> Due:
         """Never: only a person brings a new one."""
-        return Due(datetime.max.replace(tzinfo=now.tzinfo), "only a person uploads")
+        return Due(at=datetime.max.replace(tzinfo=now.tzinfo), reason="only a person uploads")
 
     def obtain(self, request: Request, session: OrderContext) -> Chain:
         """Refuse. Raises `SourceError`."""

@@ -19,7 +19,7 @@ from agent.system.trust import read_regular
 from agent.system.writing import replace
 
 if TYPE_CHECKING:
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 
 class Role(StrEnum):

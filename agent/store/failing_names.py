@@ -101,7 +101,7 @@ def _failing(row: dict[str, Any]) -> FailingName:
         since=read_known(row["since"]),
         passed_at=read(row["passed_at"]),
         requests=tuple(
-            Request(frozenset(names), KeyType(key_type), Purpose(purpose))
+            Request(names=frozenset(names), key_type=KeyType(key_type), purpose=Purpose(purpose))
             for names, key_type, purpose in json.loads(row["requests"])
         ),
     )

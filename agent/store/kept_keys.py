@@ -13,7 +13,7 @@ from agent.store.instants import read_known, written
 from agent.store.sealing import Sealer
 
 if TYPE_CHECKING:
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 COLUMNS = "request, spki, public, role, since, renewals, reason"
 UNNEEDED = timedelta(days=30)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -44,6 +44,7 @@ class Command:
     """A program with its arguments. The first argument is looked up on PATH as `execvp` does."""
 
     argv: tuple[str, ...]
+    _: KW_ONLY
     timeout: float = 60.0
     """Seconds; then the whole process group is killed."""
     strict: bool = False
@@ -80,6 +81,7 @@ class Signal:
     """A signal to the process whose number `pid_file` holds."""
 
     pid_file: Path
+    _: KW_ONLY
     name: str = "HUP"
 
     def __post_init__(self) -> None:

@@ -36,7 +36,7 @@ class AnswerTooLarge(OSError):
     """An answer that is longer than it may be; it was not read further."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpAnswer:
     """Answer to a request."""
 
@@ -104,7 +104,7 @@ def exchange(stream: socket.socket, head: bytes, deadline: float, largest: int, 
     finally:
         response.close()
     headers = {name.lower(): value for name, value in reversed(response.headers.items())}
-    return HttpAnswer(response.status, response.reason, headers, body)
+    return HttpAnswer(status=response.status, reason=response.reason, headers=headers, body=body)
 
 
 def http_get(stream: socket.socket, target: str, deadline: float, *, host: str = "localhost") -> HttpAnswer:

@@ -43,7 +43,7 @@ class ActingChecks:
         self._findings = findings
         self._watch = watch
         self._box = box
-        self._request = Request(frozenset(names), KeyType.ECDSA_P256)
+        self._request = Request(names=frozenset(names), key_type=KeyType.ECDSA_P256)
         self._acts = acts
 
     # Sources
@@ -163,7 +163,10 @@ class ActingChecks:
                     self._findings.add(CallFailed("on_event", error, self._findings.files.place_of(error)))
 
     def _events(self) -> list[Event]:
-        return [Event(self._box.clock(), kind, "a sample", "check", "", {}) for kind in EventKind]
+        return [
+            Event(at=self._box.clock(), kind=kind, text="a sample", job="check", module="", detail={})
+            for kind in EventKind
+        ]
 
     def _call(self, called: object, method: str, *arguments: object) -> object:
         try:

@@ -15,6 +15,8 @@ def presented(port: int, name: str = "", starttls: StartTLS | str | None = None)
     """Return the SHA-256 of leaf and intermediates that are presented at a port; none: there is no handshake."""
     endpoint = Endpoint(port=port, server_name=name, starttls=StartTLS(starttls) if starttls else None)
     try:
-        return TLSProbe().look(endpoint, time.monotonic() + SECONDS, Expected((), 0)).fingerprints
+        return (
+            TLSProbe().look(endpoint, time.monotonic() + SECONDS, Expected(fingerprints=(), generation=0)).fingerprints
+        )
     except ProbeFailed:
         return ()

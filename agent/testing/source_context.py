@@ -19,7 +19,7 @@ from agent.pki.key import generate_key
 
 if TYPE_CHECKING:
     from agent.model.need import Request
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ class FakeSourceContext:
     def __post_init__(self) -> None:
         self.memory = Remembering()
         self.ledger = Noting(self.now)
-        self.http01 = Http01(self.webroot, thumbprint(self.key))
+        self.http01 = Http01(webroot=self.webroot, thumbprint=thumbprint(self.key))
         self._shared: list[Any] = []
         self._lock = threading.Lock()
 

@@ -151,7 +151,7 @@ class StandInProbe(Probe):
             raise ProbeFailed(str(endpoint), "the stand-in for the service was given no chain for it")
         fingerprints = self._served(endpoint, deadline) if speaks_tls(self.original) else chain.fingerprints
         number = self.stand_in.loaded.get(self.module, 0) if endpoint.generation_socket else None
-        return Served(fingerprints, number)
+        return Served(fingerprints=fingerprints, generation=number)
 
     def _served(self, endpoint: Endpoint, deadline: float) -> tuple[str, ...]:
         own = self.original if isinstance(self.original, TLSProbe) else TLSProbe()
@@ -160,7 +160,9 @@ class StandInProbe(Probe):
         here = replace(
             endpoint, host="127.0.0.1", port=port, path=None, probe=None, generation_socket=None, starttls=starttls
         )
-        return TLSProbe(key_type=own.key_type).look(here, deadline, Expected((), 0)).fingerprints
+        return (
+            TLSProbe(key_type=own.key_type).look(here, deadline, Expected(fingerprints=(), generation=0)).fingerprints
+        )
 
 
 class PromptProber(Prober):

@@ -94,7 +94,7 @@ class Files(Module):
 
     def check_command(self, context: Context) -> Command | None:
         """Run the service's own test."""
-        return self._command(self.test, context)
+        return self._command(self.test)
 
     @property
     def checks_in_place(self) -> bool:
@@ -103,11 +103,11 @@ class Files(Module):
 
     def reload_command(self, context: Context) -> Action | None:
         """Run the command, or have systemd do it."""
-        return self._systemctl(self.unit_action) or self._command(self.command, context)
+        return self._systemctl(self.unit_action) or self._command(self.command)
 
     def confirm_command(self, context: Context) -> Command | None:
         """Run the command that shows it."""
-        return self._command(self.confirmation, context)
+        return self._command(self.confirmation)
 
     def running(self, context: Context) -> Command | Path | None:
         """Ask systemd; without a unit the endpoints tell."""
@@ -116,7 +116,9 @@ class Files(Module):
     def consequences_of(self, change: Change, observed: str) -> Iterable[Consequence]:
         """Say that a restart drops sessions."""
         if change.slots and self.unit and self.unit_action == "restart":
-            yield Consequence(f"{self.unit} is restarted when the new chain is taken; its sessions drop.", "outage")
+            yield Consequence(
+                f"{self.unit} is restarted when the new chain is taken; its sessions drop.", severity="outage"
+            )
 
     @property
     def file_group(self) -> str:

@@ -103,7 +103,7 @@ def _of_branch(branch: Branch, sessions: Sequence[VpnSession], change: Change) -
     certificate = f" and a certificate of it (chainwright ikev2 export {branch.name})" if renewed else ""
     return Consequence(
         f"The connection {branch.name} with {branch.peer} stops until its peer has the new root{certificate}.{up}",
-        "outage",
+        severity="outage",
     )
 
 
@@ -113,7 +113,7 @@ def _of_clients(connection: RoadWarrior, sessions: Sequence[VpnSession], change:
     up = f" Connected now, and dropped when they next authenticate: {_listed(sessions)}." if sessions else ""
     return Consequence(
         f"Clients of the connection {connection.name} can't dial in until they {what}.{up}",
-        "outage" if sessions or connection.by_own_root else "warning",
+        severity="outage" if sessions or connection.by_own_root else "warning",
     )
 
 

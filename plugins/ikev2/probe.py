@@ -56,7 +56,7 @@ class IkeProbe(Probe):
             raise ProbeFailed(str(endpoint), str(failure)) from failure
         sent = tuple(hashlib.sha256(certificate).hexdigest() for certificate in chain)
         needed = tuple(each for each in expected.fingerprints if each not in self.left_out)
-        return Served(expected.fingerprints if sent == needed else sent)
+        return Served(fingerprints=expected.fingerprints if sent == needed else sent)
 
 
 def _not_reached(endpoint: Endpoint, error: OSError) -> ProbeFailed:

@@ -39,7 +39,9 @@ class ViciProbe(Probe):
         leaf, *_ = expected.fingerprints
         if not found.get(leaf):
             raise ProbeFailed(str(endpoint), f"charon has no key for the certificate {leaf[:12]}")
-        return Served(tuple(each for each in expected.fingerprints if each in found or each in self.left_out))
+        return Served(
+            fingerprints=tuple(each for each in expected.fingerprints if each in found or each in self.left_out)
+        )
 
 
 def _certificates(charon: Any) -> Iterator[tuple[str, bool]]:

@@ -35,7 +35,6 @@ from chainwright import (
     is_public,
     slot_of,
     slots_by_key_type,
-    told_apart,
     usable_addresses,
 )
 from plugins.mail.domain import Domain, Served, served
@@ -151,7 +150,7 @@ class Mail(Module):
             yield Endpoint(
                 host=first.host,
                 port=first.port,
-                others=tuple(Address(each.host, each.port) for each in others),
+                others=tuple(Address(host=each.host, port=each.port) for each in others),
                 server_name=name.concrete,
                 slot=slot,
                 starttls=listener.starttls,
@@ -200,7 +199,7 @@ class Mail(Module):
     @model_validator(mode="after")
     def _one_of_two_key_types_is_rsa(self) -> Self:
         first, second = self.accepted_key_types[0], self.second_key_type
-        if second and not told_apart(first, second):
+        if second and first.kind is second.kind:
             raise ValueError(
                 f"the key types are {first} and {second}; of key_type and second_key_type one must be RSA and the other not"
             )

@@ -59,11 +59,11 @@ def dropped(observed: Observed) -> Consequence | None:
         return None
     why = f"dovecot runs with shutdown_clients = yes and ends every session when it is reloaded{_cure(observed)}"
     if not observed.users:
-        return Consequence(f"Nobody is connected to dovecot; {why}.", "info")
+        return Consequence(f"Nobody is connected to dovecot; {why}.", severity="info")
     names = [user for user, _ in observed.users]
     more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
     what = "1 mail session drops" if observed.number == 1 else f"{observed.number} mail sessions drop"
-    return Consequence(f"{what} ({', '.join([*names[:NAMED], *more])}); {why}.", "outage")
+    return Consequence(f"{what} ({', '.join([*names[:NAMED], *more])}); {why}.", severity="outage")
 
 
 def _cure(observed: Observed) -> str:

@@ -96,7 +96,7 @@ class NginxModule(Module):
         return Endpoint(
             host=first.host,
             port=first.port,
-            others=tuple(Address(each.host, each.port) for each in others),
+            others=tuple(Address(host=each.host, port=each.port) for each in others),
             server_name=server_name,
             slot=slot,
             probe=probe,

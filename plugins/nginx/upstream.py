@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from chainwright import Context, Upstream
+from chainwright import Context, Url
 
 
-def _with_whole_path(url: Upstream) -> Upstream:
+def _with_whole_path(url: Url) -> Url:
     """Refuse ``http://h/app``: nginx would make ``http://h/apppage`` of it."""
-    rest = urlsplit(str(url))
-    if rest.query or (rest.path and not rest.path.endswith("/")):
+    if url.query or (url.path and not url.path.endswith("/")):
         raise ValueError('must end in "/" where it has a path, and have no query, for example "http://10.0.0.5/app/"')
     return url
 
 
-Backend = Annotated[Upstream, AfterValidator(_with_whole_path)]
+Backend = Annotated[Url, AfterValidator(_with_whole_path)]
 """``"http://10.0.0.5:8080"``; a path takes the place of ``/``."""
 
 

@@ -17,16 +17,16 @@ from chainwright import (
     KeyType,
     Module,
     Need,
+    NginxModule,
     Part,
     Template,
     Text,
     TLSProbe,
+    UpstreamBlock,
     first_repeated,
     hookimpl,
     slots_by_key_type,
-    told_apart,
 )
-from plugins.nginx import NginxModule, UpstreamBlock
 from plugins.reverse_proxy.site import Server, Site
 
 
@@ -147,7 +147,7 @@ class ReverseProxy(NginxModule):
     def _one_of_two_key_types_is_rsa(self) -> Self:
         for site in self.sites:
             first, second = self._key_types(site)
-            if second and not told_apart(first, second):
+            if second and first.kind is second.kind:
                 raise ValueError(
                     f'the site "{site.slot}" has the key types {first} and {second}; of key_type and second_key_type one must '
                     "be RSA and the other not"

@@ -8,8 +8,7 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
-from chainwright import KeyType, Name, concrete_name, covers, is_address, is_public, slot_of
-from plugins.nginx import Backend
+from chainwright import Backend, KeyType, Name, concrete_name, covers, is_address, is_public, slot_of
 
 LOCAL_ENDING = ".local"
 FAILING_ENDING = ".failing"

@@ -93,7 +93,7 @@ class SSTP(Module):
         if first != SSTP_SERVER or SLOT not in change.slots:
             return
         sessions = [line.removeprefix("session ") for line in lines if line.startswith("session ")]
-        yield _dropped(sessions) if sessions else Consequence(f"No SSTP session is up; {RESTARTED}.", "info")
+        yield _dropped(sessions) if sessions else Consequence(f"No SSTP session is up; {RESTARTED}.", severity="info")
 
     @property
     def tunnels(self) -> str:
@@ -129,4 +129,4 @@ def _dropped(sessions: list[str]) -> Consequence:
     """Name them, as far as people read on."""
     more = [f"{len(sessions) - NAMED} more"] if len(sessions) > NAMED else []
     what = "1 SSTP session drops" if len(sessions) == 1 else f"{len(sessions)} SSTP sessions drop"
-    return Consequence(f"{what} ({', '.join([*sessions[:NAMED], *more])}); {RESTARTED}.", "outage")
+    return Consequence(f"{what} ({', '.join([*sessions[:NAMED], *more])}); {RESTARTED}.", severity="outage")

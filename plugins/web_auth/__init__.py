@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, PositiveInt, StrictBool
 
 from chainwright import (
+    Backend,
     ChainFile,
     Command,
     Context,
@@ -17,15 +18,16 @@ from chainwright import (
     HostFacts,
     Module,
     Need,
+    Nginx,
+    NginxModule,
     Part,
     Template,
     Text,
-    Upstream,
+    Url,
     Word,
     hookimpl,
     is_address,
 )
-from plugins.nginx import Backend, Nginx, NginxModule
 from plugins.web_auth.appearance import Brand, Texts
 
 API = "/captive-portal/api"
@@ -65,7 +67,7 @@ class WebAuth(NginxModule):
         False,
         description="whether the page lets a client that is online stay longer; said with captive = true or false",
     )
-    venue_info: Upstream | None = Field(None, description="page about the place; said with captive = true or false")
+    venue_info: Url | None = Field(None, description="page about the place; said with captive = true or false")
     posts_per_minute: PositiveInt = Field(30, description="forms that one address may send; further ones are refused")
     max_body_kb: PositiveInt = Field(16, le=1024, description="largest form in kB")
     timeout: PositiveInt = Field(15, description="seconds without a byte from the upstream")

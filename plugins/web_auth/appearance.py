@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
-from chainwright import PathText, Upstream
+from chainwright import PathText, Url
 
 FORBIDDEN = re.compile(r"[<>&\"`\\;{}$#]")
 COLOR = re.compile(r"#?([0-9A-Fa-f]{6})")
@@ -81,7 +81,7 @@ class Brand(_Table):
     logo: Annotated[PathText, AfterValidator(_picture)] | None = Field(
         None, description="picture that nginx's workers may read"
     )
-    terms: Upstream | None = Field(None, description="address of the terms of use")
+    terms: Url | None = Field(None, description="address of the terms of use")
 
     @property
     def picture_type(self) -> str:

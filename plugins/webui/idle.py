@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from plugins.webui.headers import HEADERS
 
 if TYPE_CHECKING:
-    from chainwright import OpenConnection
+    from agent.api.connection_limit import OpenConnection
     from plugins.webui.tls import SlotContext
 
 REQUEST_LINE = b"GET /generation HTTP/1.1"

@@ -83,7 +83,7 @@ class WebUI(Module):
             yield Endpoint(
                 host=first.host,
                 port=first.port,
-                others=tuple(Address(each.host, each.port) for each in others),
+                others=tuple(Address(host=each.host, port=each.port) for each in others),
                 server_name=(self.domain or "") if slot == "name" else "",
                 slot=slot,
                 probe=WebUIProbe(),

@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from chainwright import ConnectionLimit, HttpConnection, HttpServer, Listener
+from agent.api.connection_limit import ConnectionLimit
+from agent.api.listener import Listener
+from agent.api.uvicorn_server import HttpConnection, HttpServer
 from plugins.webui.agent_clock import AgentClock
 from plugins.webui.app import application
 from plugins.webui.cache import SessionCache

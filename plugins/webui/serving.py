@@ -9,7 +9,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from chainwright import ConnectionLimit, Listener, party_of, tcp_pools
+from agent.api.connection_limit import ConnectionLimit, party_of, tcp_pools
+from agent.api.listener import Listener
 from plugins.webui.idle import CLOSING_SECONDS, IdleConnection
 from plugins.webui.pid_file import remove_pid, write_pid
 from plugins.webui.site import Site

@@ -320,7 +320,7 @@ class Branches(Module):
         return []
 
     def consequences_of(self, change, observed):
-        return [Consequence(f"The tunnel to {observed.strip()} stops.", "outage")]
+        return [Consequence(f"The tunnel to {observed.strip()} stops.", severity="outage")]
 
 
 @hookimpl

@@ -196,7 +196,7 @@ def _write_pairs(tunnel, ended: threading.Event) -> int:
             number += 1
             with store.write():
                 for _ in range(2):
-                    store.journal.add(Event(tunnel.clock(), EventKind.STEP, f"pair {number}"))
+                    store.journal.add(Event(at=tunnel.clock(), kind=EventKind.STEP, text=f"pair {number}"))
     return number
 
 

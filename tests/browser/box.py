@@ -178,8 +178,10 @@ class Box(Deployed):
             request, begun = self.request(*names), self.clock() - timedelta(seconds=42)
             assert store.orders.lease(request, "acme", self.clock())
             about = {"source": "acme", "names": list(names), "request": request}
-            store.journal.add(Event(begun, EventKind.ORDER_STARTED, "it is wanted", detail=about))
-            store.journal.add(Event(self.clock(), EventKind.ORDER_STEP, "the CA looks at 0 of 1 names", detail=about))
+            store.journal.add(Event(at=begun, kind=EventKind.ORDER_STARTED, text="it is wanted", detail=about))
+            store.journal.add(
+                Event(at=self.clock(), kind=EventKind.ORDER_STEP, text="the CA looks at 0 of 1 names", detail=about)
+            )
 
     def renew(self) -> None:
         """Show that what is under way still is."""

@@ -44,7 +44,7 @@ class FileProbe(Probe):
     def look(self, endpoint: Endpoint, deadline: float, expected: Expected) -> Served:
         if self._silent:
             raise ProbeFailed(str(endpoint), "nobody listens there")
-        return Served(expected.fingerprints if (self._live / f"{endpoint.slot}.pem").exists() else ())
+        return Served(fingerprints=expected.fingerprints if (self._live / f"{endpoint.slot}.pem").exists() else ())
 
 
 class Named(Module):
@@ -117,7 +117,9 @@ class Tunnels(Named):
     def consequences_of(self, change: Change, observed: str) -> Iterable[Consequence]:
         if change.kind == "root":
             for peer in observed.split():
-                yield Consequence(f"The IPsec connection to {peer} stops until its certificate is replaced.", "outage")
+                yield Consequence(
+                    f"The IPsec connection to {peer} stops until its certificate is replaced.", severity="outage"
+                )
 
 
 @hookimpl

@@ -86,7 +86,9 @@ def test_what_served_before_is_put_back_without_a_test(tunnel: Deployed):
     assert not (tunnel.root / "bin/toyd.ran").exists()
 
 
-@pytest.mark.parametrize("method", ["needs(self, host)", "endpoints(self, context)", "render(self, context)"])
+@pytest.mark.parametrize(
+    "method", ["declare_needs(self, host)", "probes(self, context)", "render_files(self, context)"]
+)
 def test_a_plugin_that_hangs_is_named_and_left_out(tunnel: Deployed, method: str):
     before = live_files(tunnel)
     tunnel.clock.advance(days=61)

@@ -20,13 +20,13 @@ from support.fuzz import NEVER_HANGS, changed, fuzzed, some_changes, texts
 pytestmark = NEVER_HANGS
 
 PLUGIN = """
-    from chainwright import Endpoint, Module, Name, Port, Secret, Upstream, hookimpl
+    from chainwright import Endpoint, Module, Name, Port, Secret, Url, hookimpl
     from pydantic import BaseModel
 
     class Site(BaseModel):
         model_config = {"extra": "forbid"}
         domains: tuple[Name, ...] = ()
-        upstream: Upstream | None = None
+        upstream: Url | None = None
         token: Secret | None = None
 
     class Tunnel(Module):

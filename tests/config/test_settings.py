@@ -21,12 +21,12 @@ from support.appliances.toy import BUILT_IN, STUNNEL, ToyAppliance
 TUNNEL = """
     from typing import Literal
     from pydantic import BaseModel, Field, field_validator
-    from chainwright import Endpoint, Module, Port, Secret, Service, Name, Command, Upstream, hookimpl
+    from chainwright import Endpoint, Module, Port, Secret, Service, Name, Command, Url, hookimpl
 
     class Site(BaseModel):
         model_config = {"extra": "forbid"}
         domains: tuple[Name, ...] = Field(min_length=1)
-        upstream: Upstream | None = None
+        upstream: Url | None = None
         token: Secret | None = None
 
     class Tunnel(Module):

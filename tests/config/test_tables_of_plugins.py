@@ -182,7 +182,9 @@ def test_methods_of_the_settings_wrap_hooks_and_read_the_settings(appliance):
     appliance.secret("/etc/token", "s3cret")
     loaded = appliance.load()
     hooks, _ = LastHooks()(loaded)
-    assert hooks.names_to_resolve(loaded[0].modules["stunnel"], HostFacts("gw", ())) == ["ops.example.test"]
+    assert hooks.names_to_resolve(loaded[0].modules["stunnel"], HostFacts(name="gw", addresses=())) == [
+        "ops.example.test"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from agent.contract.fields import (
     Port,
     Secret,
     SecretText,
-    Upstream,
+    Url,
     Word,
     digest_of_settings,
 )
@@ -26,7 +26,7 @@ from agent.rendering.templates import UNSAFE
 
 KINDS = {
     "listen": ListenAddress,
-    "upstream": Upstream,
+    "upstream": Url,
     "name": Name,
     "host": Host,
     "word": Word,

@@ -7,8 +7,8 @@ import pytest
 from agent.contract.fields import parse_listen
 from chainwright import HostFacts, concrete_name, first_repeated, usable_addresses
 
-DUAL = HostFacts("gw", ("127.0.0.1", "::1"))
-ONLY_IPV4 = HostFacts("gw", ("127.0.0.1",))
+DUAL = HostFacts(name="gw", addresses=("127.0.0.1", "::1"))
+ONLY_IPV4 = HostFacts(name="gw", addresses=("127.0.0.1",))
 
 
 @pytest.mark.parametrize(

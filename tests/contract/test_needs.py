@@ -69,8 +69,13 @@ def test_needs_that_agree_make_the_same_request_whatever_their_slots_and_order()
 def test_the_id_of_a_request_is_told_by_its_names_alone(names: set[str], shuffler):
     shuffled = list(names)
     shuffler.shuffle(shuffled)
-    assert Request(frozenset(shuffled), KeyType.ED25519).id == Request(frozenset(names), KeyType.ED25519).id
-    assert Request(frozenset(names), KeyType.ED25519).public == (not any(name.endswith("lan") for name in names))
+    assert (
+        Request(names=frozenset(shuffled), key_type=KeyType.ED25519).id
+        == Request(names=frozenset(names), key_type=KeyType.ED25519).id
+    )
+    assert Request(names=frozenset(names), key_type=KeyType.ED25519).public == (
+        not any(name.endswith("lan") for name in names)
+    )
 
 
 # Renewal
@@ -89,7 +94,7 @@ def test_a_chain_is_renewed_well_within_its_life(seconds: int, begin):
 
 
 def state(wanted: Need, chain=None, root: str | None = ROOT) -> RequestState:
-    return RequestState(chain, chain, None, root)
+    return RequestState(chain=chain, bound=chain, order=None, root=root)
 
 
 def test_the_local_source_serves_everything_at_once():

@@ -28,7 +28,12 @@ from support.pages import rows, section, words
 LAYOUT = Layout(Path("/gw"))
 PLACES = LAYOUT.service("tunneld")
 CONTEXT = ServiceContext(
-    "tunneld", Path("/gw/candidate"), (), HostFacts("gw", ("127.0.0.1",)), Http01(LAYOUT.webroot), PLACES
+    service="tunneld",
+    directory=Path("/gw/candidate"),
+    parts=(),
+    host=HostFacts(name="gw", addresses=("127.0.0.1",)),
+    http01=Http01(webroot=LAYOUT.webroot),
+    places=PLACES,
 )
 
 
@@ -67,7 +72,7 @@ def test_the_unit_may_have_another_name_than_the_service():
 
 def test_without_systemd_the_process_gets_a_signal_and_is_known_by_its_pid_file():
     service, pid_file = Tunneld(manager="commands"), Path("/gw/run/tunneld.pid")
-    assert service.reload_command(CONTEXT) == Signal(pid_file, "HUP")
+    assert service.reload_command(CONTEXT) == Signal(pid_file, name="HUP")
     assert service.running(CONTEXT) == pid_file
 
 
@@ -79,7 +84,7 @@ def test_a_plugin_names_another_signal_and_a_program_that_starts_the_daemon():
             return Command(("tunneld", "-p", str(self.pid_path(context.places))))
 
     service = Started(manager="commands")
-    assert service.reload_command(CONTEXT) == Signal(Path("/gw/run/tunneld.pid"), "USR1")
+    assert service.reload_command(CONTEXT) == Signal(Path("/gw/run/tunneld.pid"), name="USR1")
     assert service.start_command(CONTEXT) == Command(("tunneld", "-p", "/gw/run/tunneld.pid"))
     assert Started().start_command(CONTEXT) == Command(("systemctl", "start", "tunneld"))
 

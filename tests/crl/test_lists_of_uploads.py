@@ -49,7 +49,7 @@ def chain_of(ca: toy_ca.Party, *urls: str, apart: bool = False) -> Chain:
         for number, url in enumerate(urls)
     ]
     leaf = ca.leaf("www.example.com", extensions=[x509.CRLDistributionPoints(points)])
-    return Chain(leaf.key, leaf.certificate, (), ca.certificate)
+    return Chain(key=leaf.key, leaf=leaf.certificate, intermediates=(), anchor=ca.certificate)
 
 
 def failure(chain: Chain, lists: RevocationLists | None = None, *, private: bool = True) -> CrlError:

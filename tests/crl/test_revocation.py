@@ -68,12 +68,12 @@ class Ca:
         extensions = points or toy_ca.crl_points(self.web.url("/leaves.crl"))
         leaf = self.intermediate.leaf("www.example.com", extensions=extensions)
         anchor = self.root.certificate if anchored else None
-        return Chain(leaf.key, leaf.certificate, (self.intermediate.certificate,), anchor)
+        return Chain(key=leaf.key, leaf=leaf.certificate, intermediates=(self.intermediate.certificate,), anchor=anchor)
 
     def bare_chain(self) -> Chain:
         """Return a chain whose certificates name no list."""
         leaf = self.root.leaf("www.example.com")
-        return Chain(leaf.key, leaf.certificate, (), self.root.certificate)
+        return Chain(key=leaf.key, leaf=leaf.certificate, intermediates=(), anchor=self.root.certificate)
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_an_issuer_with_an_rsa_key_signs_lists_as_well(web, lists):
     ca = Ca(web, toy_ca.root(key=toy_ca.rsa_key()), toy_ca.p256_key())
     leaf = ca.root.leaf("www.example.com", extensions=toy_ca.crl_points(web.url("/root.crl")))
     web.pages["/root.crl"] = crls.crl(ca.root, crls.revoked(leaf.certificate))
-    chain = Chain(leaf.key, leaf.certificate, (), ca.root.certificate)
+    chain = Chain(key=leaf.key, leaf=leaf.certificate, intermediates=(), anchor=ca.root.certificate)
     assert check_revocation(chain, NOW, lists).revoked_at == NOW
 
 

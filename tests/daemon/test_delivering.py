@@ -177,7 +177,7 @@ def test_an_observer_that_raises_is_passed_over_and_told_with_its_line_and_the_o
 def found_again(appliance) -> list:
     """An observer is well again once it has heard an event of the kind that it failed on."""
     with appliance.store() as store, store.write():
-        store.journal.add(Event(appliance.clock(), EventKind.PLUGIN_FAILED, "of another"))
+        store.journal.add(Event(at=appliance.clock(), kind=EventKind.PLUGIN_FAILED, text="of another"))
     before = told(appliance)
     deliver(appliance)
     assert told(appliance) == []
@@ -288,7 +288,7 @@ def test_what_lies_too_far_back_is_skipped_and_told(tunnel):
     deliver(tunnel)
     with tunnel.store() as store, store.write():
         for _ in range(MOST_BEHIND + 50):
-            store.journal.add(Event(tunnel.clock(), EventKind.STEP, "x"))
+            store.journal.add(Event(at=tunnel.clock(), kind=EventKind.STEP, text="x"))
     last = rows(tunnel)["odd"].told
     with tunnel.store() as store, store.write():
         store.database.execute("update deliveries set told = ?", [last])
@@ -315,7 +315,7 @@ def test_events_of_a_database_that_was_made_anew_are_told(tunnel):
     with tunnel.store() as store, store.write():
         store.database.execute("update deliveries set told = told + 1000")
         store.database.execute("delete from events")
-        store.journal.add(Event(tunnel.clock(), EventKind.STEP, "the first one"))
+        store.journal.add(Event(at=tunnel.clock(), kind=EventKind.STEP, text="the first one"))
     before = len(lines(tunnel, "odd"))
     deliver(tunnel)
     assert heard(tunnel, "odd")[before:] == ["step"]

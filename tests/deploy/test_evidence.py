@@ -35,7 +35,7 @@ class Everywhere(Module):
         return Signal(context.places.run / "toyd.pid")
 
     def probes(self, context):
-        others = (Address("127.0.0.1", self.also),) if self.also else ()
+        others = (Address(host="127.0.0.1", port=self.also),) if self.also else ()
         names = (self.domain, "u.example.test")
         return [Endpoint(host=self.host, port=self.port, server_name=name, others=others) for name in names]
 

@@ -26,7 +26,7 @@ def bring_up(appliance: Deployed, more: str = "", endpoints: bool = True) -> int
     source = (THIRD_PARTY / "tunnel.py").read_text()
     source = source.replace("    port: int", f"{more}    port: int")
     if not endpoints:
-        source = source.partition("    def endpoints")[0] + "\n\n@hookimpl" + source.partition("@hookimpl")[2]
+        source = source.partition("    def probes")[0] + "\n\n@hookimpl" + source.partition("@hookimpl")[2]
     (appliance.layout.plugins / "tunnel.py").write_text(source)
     port = free_port()
     table = f'[modules.tunnel]\nport = {port}\ndomain = "{NAME}"\n'

@@ -5,7 +5,7 @@ import pytest
 from agent.deploy.evidence import _advice_of
 from agent.errors.deploy import NoSystemd
 from agent.model.deployment import Outcome
-from plugins.nginx import Nginx
+from chainwright import Nginx
 from support.appliances.proxied import OWN, Proxied
 
 SET = 'Set manager = "commands" in [services.nginx], then: chainwright apply'

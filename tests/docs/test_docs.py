@@ -253,7 +253,7 @@ def test_every_part_and_format_is_documented():
 
 def test_every_type_of_setting_is_documented():
     named = {word for row in rows(section("docs/plugins/module.md", "## Fields")) for word in words(row[0])}
-    assert named == {name for name in chainwright.__all__ if chainwright._HOMES[name] == "contract.fields"}
+    assert named == {name for name in chainwright.__all__ if chainwright._HOMES[name] == "agent.contract.fields"}
 
 
 def test_everything_that_a_context_has_is_documented():

@@ -184,7 +184,7 @@ def test_an_inquiry_that_fails_backs_off_is_said_once_and_changes_nothing(keen):
 
 def test_an_answer_that_is_none_is_a_defect_of_the_source(keen):
     plugin = keen.appliance.layout.plugins / "keen.py"
-    plugin.write_text(plugin.read_text().replace("return Watch(chain.id, next_at,", "return dict("))
+    plugin.write_text(plugin.read_text().replace("return Watch(", "return dict("))
     later(keen, hours=7)
     assert watch(keen).problem["code"] == "source.crashed"
     assert watch(keen).problem["cause"].endswith("TypeError: inquire() returned dict instead of a Watch.")

@@ -40,7 +40,7 @@ class Carrier(Source):
 
     def due(self, request, state, now):
         at = state.chain.not_after - (state.chain.not_after - state.chain.not_before) / 3 if state.chain else now
-        return Due(at, "it has none")
+        return Due(at=at, reason="it has none")
 
     def obtain(self, request, context):
         context.remark("it came by hand")
@@ -190,7 +190,7 @@ def test_what_serves_since_before_there_was_a_judge_is_renewed_once_with_a_warni
     old = odd(30)
     with carried.appliance.store() as store, store.write():
         request = store.modules.needs()[0].request.id
-        made = Chain(old.key, old.certificate, (ISSUER.certificate,))
+        made = Chain(key=old.key, leaf=old.certificate, intermediates=(ISSUER.certificate,))
         store.chains.add(made, source="carrier", now=carried.appliance.clock() + timedelta(seconds=1), request=request)
     carried.appliance.apply()
     assert carried.bound().id == made.id, "what serves is not taken out"

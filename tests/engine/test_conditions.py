@@ -36,7 +36,7 @@ class Odd(Source):
 def register_sources():
     return [Odd]
 """
-OFFERS, DUE = "return Offer(serves=True)", "return Due(now, 'always')"
+OFFERS, DUE = "return Offer(serves=True)", "return Due(at=now, reason='always')"
 
 POLICY = """
 from chainwright import hookimpl
@@ -80,7 +80,7 @@ def test_where_all_is_well_nothing_is_told(tunnel):
         (OFFERS, "return 1 / 0", "The source failed in due: ZeroDivisionError: division by zero."),
         (
             OFFERS,
-            "return Due(datetime(2026, 1, 1), 'always')",
+            "return Due(at=datetime(2026, 1, 1), reason='always')",
             (
                 "The source failed in due: ValueError: the instant of Due is a datetime without a time zone; write for example "
                 "now + timedelta(days=30)."

@@ -34,21 +34,21 @@ REFUSED = AccountRefused("new.example", "https://new.example/acct/1", "it is dea
 
 def order(number: int, problem: Mapping[str, object] | None, attempts: int = 3, **more) -> OrderRecord:
     options = {"problem": problem, "attempts": attempts, "settings_digest": ACME.settings_digest, **more}
-    return OrderRecord(f"request-{number}", "acme", **options)
+    return OrderRecord(request=f"request-{number}", source="acme", **options)
 
 
 def chain(origin: str, name: str = "shop.example.com", source: str = "acme") -> ChainRecord:
     return ChainRecord(
-        name,
-        source,
-        (name,),
-        KeyType.ECDSA_P256,
-        (Purpose.SERVER,),
-        "CA",
-        "1",
-        NOW,
-        NOW + 90 * DAY,
-        ("a", "b"),
+        id=name,
+        source=source,
+        names=(name,),
+        key_type=KeyType.ECDSA_P256,
+        purposes=(Purpose.SERVER,),
+        issuer="CA",
+        serial="1",
+        not_before=NOW,
+        not_after=NOW + 90 * DAY,
+        fingerprints=("a", "b"),
         origin=origin,
     )
 

@@ -34,7 +34,7 @@ class Away(Source):
 
     def due(self, request, state, now):
         chain = state.chain
-        return Due(chain.not_after - (chain.not_after - chain.not_before) / 2 if chain else now, "it is time")
+        return Due(at=chain.not_after - (chain.not_after - chain.not_before) / 2 if chain else now, reason="it is time")
 
     def obtain(self, request, context):
         if not Path(self.file).exists():

@@ -155,7 +155,7 @@ def test_no_chain_with_a_key_that_somebody_else_may_have_is_good(appliance):
 
 def test_a_chain_that_comes_with_a_key_that_was_given_up_meanwhile_is_not_used(appliance):
     keep(appliance)
-    request = Request(frozenset({NAME}), KeyType.ECDSA_P256)
+    request = Request(names=frozenset({NAME}), key_type=KeyType.ECDSA_P256)
     appliance.change(reissue, new_key=True)
     with appliance.store() as store:
         (before,) = store.chains.records()

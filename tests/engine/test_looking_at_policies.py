@@ -56,11 +56,14 @@ def asked(answer: HttpAnswer | Exception) -> PolicyAnswer:
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        (HttpAnswer(404, "", {}, b""), "the server answers with HTTP status 404"),
-        (HttpAnswer(200, "", PLAIN, b"\xff"), "it is no plain text"),
-        (HttpAnswer(200, "", PLAIN, b"<html>"), "it does not begin with version: STSv1"),
-        (HttpAnswer(200, "", {}, TEXT), "its media type is missing, not text/plain"),
-        (HttpAnswer(200, "", {"content-type": "text/html"}, TEXT), "its media type is text/html, not text/plain"),
+        (HttpAnswer(status=404, reason="", headers={}, body=b""), "the server answers with HTTP status 404"),
+        (HttpAnswer(status=200, reason="", headers=PLAIN, body=b"\xff"), "it is no plain text"),
+        (HttpAnswer(status=200, reason="", headers=PLAIN, body=b"<html>"), "it does not begin with version: STSv1"),
+        (HttpAnswer(status=200, reason="", headers={}, body=TEXT), "its media type is missing, not text/plain"),
+        (
+            HttpAnswer(status=200, reason="", headers={"content-type": "text/html"}, body=TEXT),
+            "its media type is text/html, not text/plain",
+        ),
         (TimeoutError("timed out"), "no complete answer in time"),
         (ConnectionRefusedError(111, "Connection refused"), "connection refused"),
     ],
@@ -70,7 +73,7 @@ def test_what_brings_no_policy_says_why(answer, problem):
 
 
 def test_a_policy_is_kept_and_outlives_a_server_that_is_down(store):
-    settle_policies(store, [asked(HttpAnswer(200, "", PLAIN, TEXT))], NOW)
+    settle_policies(store, [asked(HttpAnswer(status=200, reason="", headers=PLAIN, body=TEXT))], NOW)
     known = known_policies(store)[DOMAIN]
     assert (known.mode, known.hosts, known.problem) == ("enforce", ("mail.example.com",), "")
     settle_policies(store, [asked(TimeoutError("timed out"))], NOW + timedelta(hours=12))
@@ -97,7 +100,7 @@ def test_a_policy_is_looked_at_when_nobody_has_for_half_a_day(store):
     with store.write():
         begin(store, [DOMAIN], NOW)
     assert due(NOW) == []
-    settle_policies(store, [asked(HttpAnswer(200, "", PLAIN, TEXT))], NOW)
+    settle_policies(store, [asked(HttpAnswer(status=200, reason="", headers=PLAIN, body=TEXT))], NOW)
     assert due(NOW + timedelta(hours=11)) == []
     assert due(NOW + timedelta(hours=12)) == [AskPolicies((DOMAIN,))]
 

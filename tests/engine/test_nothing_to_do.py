@@ -308,7 +308,7 @@ from chainwright import ChainFile, Endpoint, Module, Part, Probe, Served, hookim
 
 class Asking(Probe):
     def look(self, endpoint, deadline, expected):
-        return Served(expected.fingerprints)
+        return Served(fingerprints=expected.fingerprints)
 
 class Spoken(Module):
     '''A service of its own protocol.'''

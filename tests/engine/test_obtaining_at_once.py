@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def services(store: Store) -> SourceServices:
     workers = Workers(store.layout, Bus(), lambda: NOW)
-    return workers.services(Http01(store.layout.webroot, None), "job", store)
+    return workers.services(Http01(webroot=store.layout.webroot, thumbprint=None), "job", store)
 
 
 class Watched(LocalSource):
@@ -51,7 +51,9 @@ class Watched(LocalSource):
 
 
 def wanted(name: str) -> Obtain:
-    return Obtain("local", Request(frozenset({name}), KeyType.ECDSA_P256, Purpose.SERVER), (), "", True)
+    return Obtain(
+        "local", Request(names=frozenset({name}), key_type=KeyType.ECDSA_P256, purpose=Purpose.SERVER), (), "", True
+    )
 
 
 def test_others_can_write_while_keys_are_made(store: Store, services: SourceServices) -> None:

@@ -192,7 +192,7 @@ def test_a_service_that_ignores_its_reload_is_said_to_go_on_until_it_was_restart
     row = shared.deployment("side")
     assert (row.outcome, row.generation) == (Outcome.RETIRING, None)
     where = f"127.0.0.1:{shared.port} ({SIDE})"
-    by = who_listens(Address("127.0.0.1", shared.port))
+    by = who_listens(Address(host="127.0.0.1", port=shared.port))
     assert re.fullmatch(r"\S+ \(pid \d+\)", by)
     assert "\n".join(row.problem.lines()) == (
         f"side: It is no longer configured and its keys are removed, but its chain is still served at {where} by {by}.\n"

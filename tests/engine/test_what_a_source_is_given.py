@@ -374,7 +374,7 @@ def test_names_that_nobody_needs_any_more_and_sources_that_nobody_asks_are_forgo
     keen.appliance.apply()
     with keen.appliance.store() as store:
         assert store.failing.all() == []
-        request = Request(frozenset({"a.example.com"}), KeyType.ECDSA_P256)
+        request = Request(names=frozenset({"a.example.com"}), key_type=KeyType.ECDSA_P256)
         with store.write():
             store.failing.add("gone", ["a.example.com"], request, keen.appliance.clock())
     keen.appliance.clock.advance(hours=13)

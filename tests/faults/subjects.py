@@ -396,7 +396,7 @@ class IKEv2(Subject):
 
     def presented(self, listener: Listener) -> tuple[str, ...]:
         endpoint = Endpoint(port=listener.port, server_name=listener.name)
-        return IkeProbe().look(endpoint, time.monotonic() + 10, Expected((), 0)).fingerprints
+        return IkeProbe().look(endpoint, time.monotonic() + 10, Expected(fingerprints=(), generation=0)).fingerprints
 
     def start(self) -> None:
         configuration = self.layout.service("strongswan").live / "strongswan.conf"

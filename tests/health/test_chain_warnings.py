@@ -30,7 +30,16 @@ REMARK = Objection("source.remark", "CA", "no chain leads to X", "")
 
 def record(*warnings: Objection, **more) -> ChainRecord:
     made = ChainRecord(
-        "1", "acme", ("a.example",), KeyType.ECDSA_P256, (Purpose.SERVER,), "CA", "1", NOW, NOW + 90 * DAY, ("a", "b")
+        id="1",
+        source="acme",
+        names=("a.example",),
+        key_type=KeyType.ECDSA_P256,
+        purposes=(Purpose.SERVER,),
+        issuer="CA",
+        serial="1",
+        not_before=NOW,
+        not_after=NOW + 90 * DAY,
+        fingerprints=("a", "b"),
     )
     return replace(made, warnings=warnings, created_at=NOW, **more)
 

@@ -154,7 +154,16 @@ def test_a_root_that_was_replaced_is_a_notice_that_names_who_depends_on_it():
     before = replace(OLD_ROOT, replaced_at=NOW)
     root = replace(OLD_ROOT, sha256="ff" * 32, subject="gw Root CA 2026", not_after=NOW + 3650 * DAY)
     peer = Peer(
-        *("5d0c", "cd" * 32, "ikev2", "branch-1", ("b.example.test",), (Purpose.SERVER,), ROOT, NOW, NOW + DAY, NOW)
+        serial="5d0c",
+        sha256="cd" * 32,
+        module="ikev2",
+        label="branch-1",
+        names=("b.example.test",),
+        purposes=(Purpose.SERVER,),
+        root=ROOT,
+        not_before=NOW,
+        not_after=NOW + DAY,
+        created_at=NOW,
     )
     (found,) = health(Snapshot(root=root, roots=(root, before), peers=(peer,)), NOW).findings
     assert (found.problem.code, found.severity) == ("status.root_replaced", Severity.NOTICE)

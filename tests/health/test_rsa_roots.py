@@ -19,7 +19,7 @@ ECDSA, RSA = KeyType.ECDSA_P256, KeyType.RSA_2048
 MAIN = RootRecord("aa" * 32, "gw Root CA", NOW, NOW + 3650 * DAY, "", NOW, key_type=ECDSA)
 BESIDE = replace(MAIN, sha256="bb" * 32, subject="gw Root CA RSA", key_type=RSA, beside=True)
 OLD_CLIENTS = Need(("old.example.test",), key_types=(RSA,), module="ikev2")
-EAP_TLS = Need(("vpn.example.test",), "laptops", lists_rsa="strongSwan for laptops (EAP-TLS)", module="ikev2")
+EAP_TLS = Need(("vpn.example.test",), slot="laptops", lists_rsa="strongSwan for laptops (EAP-TLS)", module="ikev2")
 ALL = (RSA, ECDSA)
 
 
@@ -70,8 +70,16 @@ def test_nothing_is_told_where_the_settings_want_both_as_the_next_pass_makes_the
 
 
 ANNA = Peer(
-    *("5d0c", "cd" * 32, "ikev2", "anna", ("anna.example.test",), (Purpose.CLIENT,)),
-    *(MAIN.sha256, NOW, NOW + 397 * DAY, NOW),
+    serial="5d0c",
+    sha256="cd" * 32,
+    module="ikev2",
+    label="anna",
+    names=("anna.example.test",),
+    purposes=(Purpose.CLIENT,),
+    root=MAIN.sha256,
+    not_before=NOW,
+    not_after=NOW + 397 * DAY,
+    created_at=NOW,
 )
 
 

@@ -28,7 +28,7 @@ from support.fakes.uploads import (
     p12,
 )
 
-CHAIN = Chain(LEAF.key, LEAF.certificate, (CA.certificate,), ROOT.certificate)
+CHAIN = Chain(key=LEAF.key, leaf=LEAF.certificate, intermediates=(CA.certificate,), anchor=ROOT.certificate)
 RSA = CA.leaf("rsa.example.com", key=rsa_key())
 
 KNOWN = [ROOT.certificate]
@@ -109,7 +109,7 @@ def test_text_is_read_as_people_paste_it(change):
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
 def test_a_key_is_read_in_each_of_its_forms(key, form):
     party = LEAF if key is LEAF.key else RSA
-    wanted = Chain(key, party.certificate)
+    wanted = Chain(key=key, leaf=party.certificate)
     certificates = pem(party.certificate) + BUNDLE
     assert look(certificates, key_der(key, form)).chain == wanted
     assert look(certificates, encrypted_pem(key, b"geheim", form), passphrase=b"geheim").chain == wanted

@@ -170,7 +170,7 @@ def test_what_the_source_would_not_order_is_an_upload_too(gateway, root, tmp_pat
 
 def test_a_chain_that_is_renewed_brings_the_key_that_is_kept_from_then_on(gateway, root, tmp_path):
     made = chain(gateway, root, SITES[0])
-    request = Request(frozenset(SITES[:1]), KeyType.ECDSA_P256)
+    request = Request(names=frozenset(SITES[:1]), key_type=KeyType.ECDSA_P256)
     with gateway.store() as store, store.write():
         store.kept_keys.add(request.id, generate_key(KeyType.ECDSA_P256), KeyRole.PRESENT, gateway.clock())
     lineage(tmp_path, "a", made)

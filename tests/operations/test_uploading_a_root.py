@@ -40,7 +40,7 @@ def test_a_subordinate_authority_is_taken_with_its_parents_in_any_order(order):
     assert found.parents == (REGION.certificate, COMPANY.certificate)
     assert found.intermediates == (BRANCH.certificate, REGION.certificate)
     leaf = found.issue(["gw.example.test"], KeyType.ECDSA_P256, Purpose.SERVER, NOW)
-    assert leaf == Chain(leaf.key, leaf.leaf, found.intermediates, COMPANY.certificate)
+    assert leaf == Chain(key=leaf.key, leaf=leaf.leaf, intermediates=found.intermediates, anchor=COMPANY.certificate)
 
 
 def test_missing_parents_are_named():

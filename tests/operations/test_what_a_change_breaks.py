@@ -193,7 +193,7 @@ def test_a_new_chain_for_a_module_whose_sessions_drop_is_said(context, typed):
 
 def test_a_module_that_says_only_that_it_is_disruptive_is_believed(context, typed):
     plugin = context.appliance.layout.plugins / "branches.py"
-    plugin.write_text(plugin.read_text().replace("    def consequences(", "    def nobody_asks("))
+    plugin.write_text(plugin.read_text().replace("    def consequences_of(", "    def nobody_asks("))
     done = typed.run("reissue", "office.example.test")
     assert "Everybody who is connected is cut off when the new chain is taken. (branches)" in done.stderr.splitlines()
     assert "cut off" not in typed.run("root", "peers").stderr

@@ -122,7 +122,7 @@ SIGNALLED = """
 import sys
 from pathlib import Path
 from agent.system.command import Signal, SystemRunner
-print(SystemRunner().run(Signal(Path(sys.argv[1]), "TERM")))
+print(SystemRunner().run(Signal(Path(sys.argv[1]), name="TERM")))
 """
 
 

@@ -55,7 +55,7 @@ def cause(error: pytest.ExceptionInfo[ChainError]) -> str:
 
 
 def test_a_chain_says_what_it_is():
-    chain = Chain(LEAF.key, LEAF.certificate, ISSUERS, ROOT.certificate)
+    chain = Chain(key=LEAF.key, leaf=LEAF.certificate, intermediates=ISSUERS, anchor=ROOT.certificate)
     assert chain.names == ("www.example.com", "*.example.com", "192.0.2.1", "2001:db8::1")
     assert chain.id == LEAF.certificate.fingerprint(hashes.SHA256()).hex() == chain.fingerprints[0]
     assert chain.fingerprints[1:] == tuple(each.fingerprint(hashes.SHA256()).hex() for each in ISSUERS)
@@ -70,7 +70,7 @@ def test_a_chain_says_what_it_is():
 
 
 def test_a_chain_ends_with_the_first_of_its_certificates_that_ends():
-    chain = Chain(LEAF.key, LEAF.certificate, ISSUERS)
+    chain = Chain(key=LEAF.key, leaf=LEAF.certificate, intermediates=ISSUERS)
     assert chain.usable_until == NOW + 60 * DAY
     assert chain.usable(NOW)
     assert not chain.usable(NOW + 60 * DAY)
@@ -79,26 +79,26 @@ def test_a_chain_ends_with_the_first_of_its_certificates_that_ends():
 
 
 def test_a_chain_covers_names_by_wildcard_and_by_address():
-    chain = Chain(LEAF.key, LEAF.certificate, ISSUERS)
+    chain = Chain(key=LEAF.key, leaf=LEAF.certificate, intermediates=ISSUERS)
     assert chain.covers(["www.example.com", "mail.example.com", "192.0.2.1"])
     assert not chain.covers(["www.example.com", "example.com"])
     assert not chain.covers(["192.0.2.2"])
 
 
 def test_chains_are_equal_when_their_leaves_are():
-    chain = Chain(LEAF.key, LEAF.certificate, ISSUERS)
-    assert chain == Chain(LEAF.key, LEAF.certificate, ISSUERS, ROOT.certificate)
-    assert len({chain, Chain(LEAF.key, LEAF.certificate)}) == 1
-    assert chain != PeerCertificate(LEAF.certificate, ISSUERS)
+    chain = Chain(key=LEAF.key, leaf=LEAF.certificate, intermediates=ISSUERS)
+    assert chain == Chain(key=LEAF.key, leaf=LEAF.certificate, intermediates=ISSUERS, anchor=ROOT.certificate)
+    assert len({chain, Chain(key=LEAF.key, leaf=LEAF.certificate)}) == 1
+    assert chain != PeerCertificate(leaf=LEAF.certificate, intermediates=ISSUERS)
 
 
 def test_repr_names_the_chain_and_never_shows_the_key():
-    chain = Chain(LEAF.key, LEAF.certificate, ISSUERS)
+    chain = Chain(key=LEAF.key, leaf=LEAF.certificate, intermediates=ISSUERS)
     assert repr(chain) == (
         f"<Chain {chain.id[:12]} www.example.com, *.example.com, 192.0.2.1, 2001:db8::1 "
         "issued by Second CA until 2026-12-31T12:00:00Z>"
     )
-    assert repr(PeerCertificate(LEAF.certificate, ISSUERS)).startswith("<PeerCertificate ")
+    assert repr(PeerCertificate(leaf=LEAF.certificate, intermediates=ISSUERS)).startswith("<PeerCertificate ")
 
 
 @given(
@@ -132,7 +132,7 @@ def test_the_root_is_found_among_the_known_ones_and_never_served():
 
 def test_a_chain_that_was_written_in_order_is_read_back():
     for anchor in (None, ROOT.certificate):
-        chain = Chain(LEAF.key, LEAF.certificate, ISSUERS, anchor)
+        chain = Chain(key=LEAF.key, leaf=LEAF.certificate, intermediates=ISSUERS, anchor=anchor)
         back = Chain.from_pem(pem(*chain.presented, *([anchor] if anchor else [])), key_pem(LEAF.key))
         assert (back.presented, back.anchor) == (chain.presented, anchor)
 
@@ -163,12 +163,12 @@ def test_certificates_without_key_identifiers_link_by_name_and_signature():
     authority = OTHER.authority("Old CA", identifiers=False)
     leaf = authority.leaf("www.example.com", identifiers=False)
     assert Chain.build(leaf.key, [authority.certificate, leaf.certificate]).intermediates == (authority.certificate,)
-    assert Chain(leaf.key, leaf.certificate).authority_key_id is None
+    assert Chain(key=leaf.key, leaf=leaf.certificate).authority_key_id is None
 
 
 def test_a_key_of_something_else_is_refused():
     with pytest.raises(KeyMismatch) as caught:
-        Chain(p256_key(), LEAF.certificate, ISSUERS)
+        Chain(key=p256_key(), leaf=LEAF.certificate, intermediates=ISSUERS)
     assert '"www.example.com"' in cause(caught)
     with pytest.raises(KeyMismatch):
         Chain.build(rsa_key(), [LEAF.certificate, *ISSUERS])
@@ -182,7 +182,7 @@ def test_without_a_leaf_there_is_no_chain(certificates):
 
 def test_the_key_of_an_authority_is_no_service():
     with pytest.raises(LeafIsAuthority) as caught:
-        Chain(SECOND.key, SECOND.certificate, (FIRST.certificate,))
+        Chain(key=SECOND.key, leaf=SECOND.certificate, intermediates=(FIRST.certificate,))
     assert '"Second CA"' in cause(caught)
     with pytest.raises(LeafIsAuthority):
         Chain.build(ROOT.key, [LEAF.certificate, *ISSUERS, ROOT.certificate])
@@ -190,19 +190,19 @@ def test_the_key_of_an_authority_is_no_service():
 
 def test_a_wrong_order_is_refused():
     with pytest.raises(WrongIssuer) as caught:
-        Chain(LEAF.key, LEAF.certificate, ISSUERS[::-1])
+        Chain(key=LEAF.key, leaf=LEAF.certificate, intermediates=ISSUERS[::-1])
     assert 'was issued by "Second CA", but the certificate of "First CA" follows' in cause(caught)
     with pytest.raises(WrongIssuer):
-        Chain(LEAF.key, LEAF.certificate, ISSUERS, OTHER.certificate)
+        Chain(key=LEAF.key, leaf=LEAF.certificate, intermediates=ISSUERS, anchor=OTHER.certificate)
 
 
 def test_a_namesake_with_another_key_is_no_issuer():
     namesake = FIRST.authority("Second CA")
     with pytest.raises(WrongIssuer):
-        Chain(LEAF.key, LEAF.certificate, (namesake.certificate,))
+        Chain(key=LEAF.key, leaf=LEAF.certificate, intermediates=(namesake.certificate,))
     unlabelled = FIRST.authority("Second CA", identifiers=False)
     with pytest.raises(SignatureInvalid):
-        Chain(LEAF.key, LEAF.certificate, (unlabelled.certificate,))
+        Chain(key=LEAF.key, leaf=LEAF.certificate, intermediates=(unlabelled.certificate,))
     with pytest.raises(SignatureInvalid) as caught:
         Chain.build(LEAF.key, [LEAF.certificate, unlabelled.certificate])
     assert 'of "www.example.com" does not verify with the key of "Second CA"' in cause(caught)
@@ -214,7 +214,7 @@ def test_an_altered_certificate_is_refused():
     der[der.rindex(b"gw.example.test")] ^= 1
     forged = x509.load_der_x509_certificate(bytes(der))
     with pytest.raises(SignatureInvalid):
-        Chain(alone.key, forged)
+        Chain(key=alone.key, leaf=forged)
     with pytest.raises(SignatureInvalid):
         Chain.build(alone.key, [forged])
 
@@ -243,41 +243,45 @@ def test_an_issuer_must_be_an_authority_that_may_sign_so_deep():
         issuer = issue("Some CA", issuer=ROOT, **options)
         leaf = issuer.leaf("www.example.com")
         with pytest.raises(IssuerMayNotSign) as caught:
-            Chain(leaf.key, leaf.certificate, (issuer.certificate,))
+            Chain(key=leaf.key, leaf=leaf.certificate, intermediates=(issuer.certificate,))
         assert reason in cause(caught)
 
 
 def test_the_path_length_is_counted_from_the_leaf():
     short = ROOT.authority("Short CA", pathlen=0, cert_sign=True)
     direct = short.leaf("www.example.com")
-    assert Chain(direct.key, direct.certificate, (short.certificate,), ROOT.certificate).intermediates
+    assert Chain(
+        key=direct.key, leaf=direct.certificate, intermediates=(short.certificate,), anchor=ROOT.certificate
+    ).intermediates
     below = short.authority("Below CA")
     deep = below.leaf("www.example.com")
     with pytest.raises(IssuerMayNotSign) as caught:
-        Chain(deep.key, deep.certificate, (below.certificate, short.certificate))
+        Chain(key=deep.key, leaf=deep.certificate, intermediates=(below.certificate, short.certificate))
     assert "it allows no authorities below itself (path length), and there is 1" in cause(caught)
     narrow = root("Narrow Root", pathlen=0)
     middle = narrow.authority("Middle CA")
     leaf = middle.leaf("www.example.com")
     with pytest.raises(IssuerMayNotSign):
-        Chain(leaf.key, leaf.certificate, (middle.certificate,), narrow.certificate)
+        Chain(key=leaf.key, leaf=leaf.certificate, intermediates=(middle.certificate,), anchor=narrow.certificate)
 
 
 def test_a_root_of_version_1_is_trusted_for_being_known():
     old = root("Old Root", constraints=False, identifiers=False)
     leaf = old.leaf("www.example.com")
-    assert Chain(leaf.key, leaf.certificate, (), old.certificate).anchor == old.certificate
+    assert (
+        Chain(key=leaf.key, leaf=leaf.certificate, intermediates=(), anchor=old.certificate).anchor == old.certificate
+    )
 
 
 def test_weak_keys_and_digests_are_refused_wherever_they_are():
     weak = ROOT.leaf("www.example.com", key=rsa_key(1024))
     with pytest.raises(WeakKey) as caught:
-        Chain(weak.key, weak.certificate)
+        Chain(key=weak.key, leaf=weak.certificate)
     assert '"www.example.com" has 1024 bits' in cause(caught)
     authority = ROOT.authority("Weak CA", key=rsa_key(1024))
     leaf = authority.leaf("www.example.com")
     with pytest.raises(WeakKey) as caught:
-        Chain(leaf.key, leaf.certificate, (authority.certificate,))
+        Chain(key=leaf.key, leaf=leaf.certificate, intermediates=(authority.certificate,))
     assert '"Weak CA"' in cause(caught)
 
 
@@ -292,7 +296,7 @@ def test_a_signature_with_a_weak_or_unknown_algorithm_is_refused_as_that(last: i
     leaf = authority.leaf("www.example.com")
     old = x509.load_der_x509_certificate(leaf.certificate.public_bytes(Encoding.DER).replace(sha256, other))
     with pytest.raises(WeakSignature) as caught:
-        Chain(leaf.key, old)
+        Chain(key=leaf.key, leaf=old)
     said = f'The certificate of "www.example.com" is signed with {name}, which services and clients refuse.'
     assert cause(caught) == said
     with pytest.raises(WeakSignature) as caught:
@@ -305,7 +309,7 @@ def test_a_signature_with_a_weak_or_unknown_algorithm_is_refused_as_that(last: i
 def test_a_key_that_nobody_can_serve_with_is_refused():
     leaf = ROOT.leaf("www.example.com", key=ec.generate_private_key(ec.SECP521R1()))
     with pytest.raises(KeyUnsupported) as caught:
-        Chain(leaf.key, leaf.certificate)
+        Chain(key=leaf.key, leaf=leaf.certificate)
     assert '"secp521r1"' in cause(caught)
     with pytest.raises(KeyUnsupported):
         key_type_of(dsa.generate_private_key(2048).public_key())
@@ -323,19 +327,19 @@ def test_a_key_that_nobody_can_serve_with_is_refused():
 )
 def test_purposes_are_those_of_the_extended_key_usage(usages, purposes):
     leaf = ROOT.leaf("www.example.com", extensions=(x509.ExtendedKeyUsage(usages),))
-    assert Chain(leaf.key, leaf.certificate).purposes == purposes
+    assert Chain(key=leaf.key, leaf=leaf.certificate).purposes == purposes
 
 
 def test_the_common_name_counts_only_where_there_are_no_alternative_names():
     old = issue("WWW.Example.com", issuer=ROOT)
-    assert Chain(old.key, old.certificate).names == ("www.example.com",)
+    assert Chain(key=old.key, leaf=old.certificate).names == ("www.example.com",)
     titled = issue("My Server", issuer=ROOT)
-    assert Chain(titled.key, titled.certificate).names == ()
+    assert Chain(key=titled.key, leaf=titled.certificate).names == ()
     mail = x509.SubjectAlternativeName(
         [x509.RFC822Name("a@example.com"), x509.DNSName("a b"), x509.DNSName("b.example")]
     )
     mixed = issue("www.example.com", issuer=ROOT, extensions=(mail,))
-    assert Chain(mixed.key, mixed.certificate).names == ("b.example",)
+    assert Chain(key=mixed.key, leaf=mixed.certificate).names == ("b.example",)
 
 
 @pytest.mark.parametrize(
@@ -448,7 +452,7 @@ def test_a_certificate_with_changed_bytes_is_refused_or_still_whole(noise: bytes
     from agent.pki.certificate import load_der_certificate
 
     try:
-        chain = Chain(LEAF.key, load_der_certificate(bytes(der)), ISSUERS)
+        chain = Chain(key=LEAF.key, leaf=load_der_certificate(bytes(der)), intermediates=ISSUERS)
     except ChainError:
         return
     assert chain.leaf == LEAF.certificate
@@ -460,6 +464,6 @@ def test_what_needs_no_chain_does_not_load_cryptography():
 
 
 def test_a_chain_is_valid_from_its_last_beginning():
-    chain = Chain(LEAF.key, LEAF.certificate, ISSUERS)
+    chain = Chain(key=LEAF.key, leaf=LEAF.certificate, intermediates=ISSUERS)
     assert chain.usable_from == NOW - DAY
     assert not chain.usable(NOW - DAY - timedelta(seconds=1))

@@ -111,7 +111,7 @@ def test_the_anchor_is_the_root_that_signed_and_what_was_written_is_read_back():
 
 def test_the_judge_takes_it_by_either_root():
     chain = leaf_of(crossed(NEW, OLD))
-    alone = Chain(chain.key, chain.leaf, chain.intermediates)
+    alone = Chain(key=chain.key, leaf=chain.leaf, intermediates=chain.intermediates)
     for path, anchors in ((chain, []), (alone, [OLD.certificate]), (alone, [NEW.certificate])):
         found = judge(path, purpose=Purpose.SERVER, now=NOW, anchors=anchors, names=NAMES)
         assert found.refused == ()
@@ -123,7 +123,7 @@ def test_what_follows_the_anchors_own_certificate_is_verified_as_well():
     stranger = own("Stranger Root CA")
     wrong = cross_certificate(OLD, stranger)
     with pytest.raises((WrongIssuer, SignatureInvalid)):
-        PeerCertificate(chain.leaf, (wrong,), NEW.certificate)
+        PeerCertificate(leaf=chain.leaf, intermediates=(wrong,), anchor=NEW.certificate)
 
 
 @pytest.mark.parametrize(

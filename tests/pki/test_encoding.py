@@ -25,9 +25,9 @@ FIRST = ROOT.authority("First CA")
 SECOND = FIRST.authority("Second CA")
 LEAF = SECOND.leaf("www.example.com")
 INTERMEDIATES = (SECOND.certificate, FIRST.certificate)
-CHAIN = Chain(LEAF.key, LEAF.certificate, INTERMEDIATES, ROOT.certificate)
-ROOTLESS = Chain(LEAF.key, LEAF.certificate, INTERMEDIATES)
-PEER = PeerCertificate(LEAF.certificate, INTERMEDIATES, ROOT.certificate)
+CHAIN = Chain(key=LEAF.key, leaf=LEAF.certificate, intermediates=INTERMEDIATES, anchor=ROOT.certificate)
+ROOTLESS = Chain(key=LEAF.key, leaf=LEAF.certificate, intermediates=INTERMEDIATES)
+PEER = PeerCertificate(leaf=LEAF.certificate, intermediates=INTERMEDIATES, anchor=ROOT.certificate)
 PASSPHRASE = "pässwörter, zwölf".encode()
 
 CERTIFICATES = {
@@ -65,7 +65,7 @@ def test_old_services_get_the_key_in_its_traditional_form():
     assert load_pem_private_key(text, None).public_key() == LEAF.key.public_key()
     modern = ROOT.leaf("www.example.com", key=ed25519.Ed25519PrivateKey.generate())
     with pytest.raises(NotEncodable, match="no traditional form"):
-        encode(Chain(modern.key, modern.certificate), [Part.KEY], key_format="traditional")
+        encode(Chain(key=modern.key, leaf=modern.certificate), [Part.KEY], key_format="traditional")
 
 
 def test_der_holds_exactly_one_object():

@@ -40,7 +40,11 @@ class Path:
     root: Party
 
     def judged(self, *, purpose: Purpose = Purpose.SERVER, now=NOW, **options) -> Judgement:
-        chain = Chain(self.leaf.key, self.leaf.certificate, tuple(each.certificate for each in self.intermediates))
+        chain = Chain(
+            key=self.leaf.key,
+            leaf=self.leaf.certificate,
+            intermediates=tuple(each.certificate for each in self.intermediates),
+        )
         return judge(chain, purpose=purpose, now=now, anchors=[self.root.certificate], **options)
 
 
@@ -512,7 +516,9 @@ def test_a_key_that_services_can_not_load_is_refused(tmp_path):
 def test_a_path_to_no_known_root_is_incomplete_and_good():
     """Staging CAs and those of a network are such: what they deliver serves."""
     for leaf, intermediates, top in ((of_leaf().leaf, (CA,), CA), (CA.leaf(NAME), (), None)):
-        chain = Chain(leaf.key, leaf.certificate, tuple(each.certificate for each in intermediates))
+        chain = Chain(
+            key=leaf.key, leaf=leaf.certificate, intermediates=tuple(each.certificate for each in intermediates)
+        )
         judgement = judge(chain, purpose=Purpose.SERVER, now=NOW)
         title = top.certificate if top else leaf.certificate
         assert judgement.good

@@ -29,7 +29,7 @@ SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
 
 def judged(found: RandomChain) -> Judgement:
     try:
-        chain = Chain(found.leaf.key, found.presented[0], found.presented[1:])
+        chain = Chain(key=found.leaf.key, leaf=found.presented[0], intermediates=found.presented[1:])
     except ChainError as error:
         return Judgement((Objection.of(error, ""),))
     return judge(chain, purpose=Purpose.SERVER, now=NOW, anchors=[found.root.certificate])

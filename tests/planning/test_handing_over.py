@@ -185,7 +185,7 @@ def test_the_margin_is_a_twentieth_of_the_life_and_an_hour_where_life_allows(lif
 @given(st.timedeltas(min_value=MINUTE, max_value=4000 * DAY), st.floats(0, 2))
 def test_whatever_a_ca_suggests_a_renewal_comes_before_the_hand_over(life, share):
     chain = record("toy", "toy", since=NOW, days=life / DAY)
-    watch = Watch(chain.id, renew_at=NOW + life * share)
+    watch = Watch(chain=chain.id, renew_at=NOW + life * share)
     due = renewal_due(chain, watch, NOW)
     assert due.at <= safety_floor(chain.not_before, chain.not_after) < hands_over_at(chain.not_before, chain.not_after)
 

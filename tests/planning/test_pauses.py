@@ -65,11 +65,11 @@ def order(at: datetime, now: datetime) -> bool:
 
 
 def renewal_inquiry(at: datetime, now: datetime) -> bool:
-    return _inquiry(Watch(toy("aa", WANTED).id, next_at=at + DAY, asked_at=at), now, crl=False)
+    return _inquiry(Watch(chain=toy("aa", WANTED).id, next_at=at + DAY, asked_at=at), now, crl=False)
 
 
 def revocation_inquiry(at: datetime, now: datetime) -> bool:
-    return _inquiry(Watch(toy("aa", WANTED).id, crl_at=at + DAY, crl_asked_at=at), now, crl=True)
+    return _inquiry(Watch(chain=toy("aa", WANTED).id, crl_at=at + DAY, crl_asked_at=at), now, crl=True)
 
 
 def _inquiry(watch: Watch, now: datetime, *, crl: bool) -> bool:

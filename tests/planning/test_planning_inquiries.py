@@ -92,14 +92,14 @@ def test_two_needs_with_one_chain_ask_once():
 )
 def test_each_thing_is_asked_when_its_own_time_has_come(next_at, crl_at, expected):
     chain = replace(toy("aa", WANTED, created_at=NOW - 60 * DAY, since=NOW - 2 * DAY), crl=True)
-    found = inquiries(known(chain, watches=(Watch(chain.id, next_at, crl_at),)))
+    found = inquiries(known(chain, watches=(Watch(chain=chain.id, next_at=next_at, crl_at=crl_at),)))
     assert [(each.renewal, each.revocation) for each in found] == ([expected] if expected else [])
     assert all(each.reason == "it has been a while" for each in found)
 
 
 def test_the_next_inquiry_is_an_instant_at_which_there_is_something_to_do():
     chain = toy("aa", WANTED, created_at=NOW - DAY)
-    found = known(chain, watches=(Watch(chain.id, NOW + HOUR),))
+    found = known(chain, watches=(Watch(chain=chain.id, next_at=NOW + HOUR),))
     assert planned(found).next_at == NOW + HOUR
 
 
@@ -121,7 +121,7 @@ def test_an_inquiry_is_described():
 
 def test_a_source_sees_what_its_ca_says_of_its_chain():
     chain = toy("aa", WANTED, created_at=NOW - DAY)
-    watch = Watch(chain.id, NOW + HOUR, renew_at=NOW + DAY)
+    watch = Watch(chain=chain.id, next_at=NOW + HOUR, renew_at=NOW + DAY)
     found = known(chain, watches=(watch,))
     seen = state_of(WANTED, LADDER[1], found, ChainIndex(found.chains, found.signers), chain.id, NOW)
     assert seen.watch == watch

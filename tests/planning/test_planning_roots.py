@@ -45,7 +45,13 @@ REPLACED = root(OLD, replaced_at=NOW - 2 * DAY)
 SIGNING = root(NEW)
 CROSSED = (CrossCertificate(NEW, OLD, "PEM"), CrossCertificate(OLD, NEW, "PEM"))
 PEER = Peer(
-    *("5d0c", "cd" * 32, "ikev2", "branch-1", ("b.example.test",), (Purpose.SERVER,), OLD),
+    serial="5d0c",
+    sha256="cd" * 32,
+    module="ikev2",
+    label="branch-1",
+    names=("b.example.test",),
+    purposes=(Purpose.SERVER,),
+    root=OLD,
     not_before=NOW,
     not_after=NOW + LIFETIME,
     created_at=NOW,
@@ -54,7 +60,13 @@ PEER = Peer(
 
 def local(name: str, signed_by: str, ends: datetime = NOW + LEAF) -> ChainRecord:
     return ChainRecord(
-        *(name, "local", ("a.example.test",), KeyType.ECDSA_P256, (Purpose.SERVER,), "Root", "1"),
+        id=name,
+        source="local",
+        names=("a.example.test",),
+        key_type=KeyType.ECDSA_P256,
+        purposes=(Purpose.SERVER,),
+        issuer="Root",
+        serial="1",
         not_before=NOW,
         not_after=ends,
         fingerprints=(name,),

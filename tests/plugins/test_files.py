@@ -13,7 +13,7 @@ from chainwright import Change, HostFacts, KeyType
 from plugins.files import Files
 from support.paths import CHECKOUT
 
-HOST = HostFacts("gw", ())
+HOST = HostFacts(name="gw", addresses=())
 COMBINED = {"format": "combined", "path": "/etc/a.pem"}
 IN_DIRECTORY = {"names": ["a.example.com"], "directory": "/etc/ssl/a"}
 
@@ -143,12 +143,12 @@ def test_a_unit_is_reloaded_or_restarted_and_asked_whether_it_runs():
     assert str(module.reload_command(None)) == "systemctl restart radiusd@main"  # type: ignore[arg-type]
     assert str(module.running(None)) == "systemctl is-active --quiet radiusd@main"  # type: ignore[arg-type]
     assert files().reload_command(None) is None  # type: ignore[arg-type]
-    (told,) = module.consequences_of(Change("chain", "", ("a",)), "")
+    (told,) = module.consequences_of(Change(kind="chain", subject="", slots=("a",)), "")
     assert (told.sentence, told.severity) == (
         "radiusd@main is restarted when the new chain is taken; its sessions drop.",
         "outage",
     )
-    assert not [*files(unit="nginx").consequences_of(Change("chain", "", ("a",)), "")]
+    assert not [*files(unit="nginx").consequences_of(Change(kind="chain", subject="", slots=("a",)), "")]
 
 
 def test_the_settings_on_its_page_are_those_that_it_takes():

@@ -21,7 +21,7 @@ from plugins.mail.postfix import RELOAD
 from support import golden
 from support.appliances.staged import StagedAppliance
 
-HOST = HostFacts("gw", ("127.0.0.1", "::1"))
+HOST = HostFacts(name="gw", addresses=("127.0.0.1", "::1"))
 NAME = "mail.example.com"
 TWO = {"domains": ["mail.example.org", "*.example.net"]}
 SERVICES = {"postfix": Postfix(), "dovecot": Dovecot(version="2.3")}
@@ -139,9 +139,11 @@ def entry(service: Dovecot) -> dict[str, tuple]:
 
 def service_context(name: str, directory: str = "/entry", *, parts: bool = True) -> ServiceContext:
     layout = Layout(Path("/"))
-    part = ModulePart("mail", "mail", layout.modules / "mail/7")
+    part = ModulePart(module="mail", plugin="mail", directory=layout.modules / "mail/7")
     places = layout.service(name)
-    return ServiceContext(name, Path(directory), (part,) if parts else (), HOST, None, places)
+    return ServiceContext(
+        service=name, directory=Path(directory), parts=(part,) if parts else (), host=HOST, http01=None, places=places
+    )
 
 
 def test_dovecot_gets_more_memory_only_for_many_names():
@@ -237,7 +239,7 @@ def test_of_many_names_each_is_looked_at_through_one_listener_of_each_daemon_and
 
 
 def test_a_host_without_ipv6_is_not_asked_for_it():
-    without = HostFacts("gw", ("127.0.0.1",))
+    without = HostFacts(name="gw", addresses=("127.0.0.1",))
     for listener in LISTENERS[:5]:
         assert [each.host for each in mail().addresses(listener, without)] == ["0.0.0.0"]
         assert [each.host for each in mail().addresses(listener, HOST)] == ["0.0.0.0", "::"]

@@ -12,7 +12,7 @@ from chainwright import HostFacts
 from plugins.mail import Mail
 from support.appliances.deployed import Deployed
 
-HOST = HostFacts("gw", ("127.0.0.1",))
+HOST = HostFacts(name="gw", addresses=("127.0.0.1",))
 OWNER = "_25._tcp.mail.example.com"
 
 

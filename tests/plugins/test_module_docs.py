@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from chainwright import Nginx
 from plugins.files import Files
 from plugins.files.entry import Entry, PublishedFile, SeenAt
 from plugins.ikev2.branch import Branch
@@ -13,7 +14,6 @@ from plugins.ikev2.connection import RoadWarrior, User
 from plugins.ikev2.module import IKEv2
 from plugins.ikev2.service import StrongSwan
 from plugins.mail import Dovecot, Mail, Postfix
-from plugins.nginx import Nginx
 from plugins.reverse_proxy import ReverseProxy
 from plugins.reverse_proxy.site import Site
 from plugins.sstp import SSTP, SSTPService

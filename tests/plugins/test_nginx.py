@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from plugins.nginx import Nginx
+from chainwright import Nginx
 from plugins.reverse_proxy import ReverseProxy
 from support.appliances.nginx import NginxAppliance
 from support.appliances.staged import http, switch

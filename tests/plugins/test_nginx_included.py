@@ -363,7 +363,7 @@ def test_an_instance_of_its_own_takes_over_from_theirs_which_lets_go(included):
     assert process_of(theirs) is not None
     included.configure(service=dict(INCLUDED))
     own = included.layout.run / "nginx.pid"
-    SystemRunner().run(Signal(own, "QUIT"))
+    SystemRunner().run(Signal(own, name="QUIT"))
     until(lambda: process_of(own) is None, what="it has ended")
     included.apply()
     assert (included.root / PUBLISHED).exists()

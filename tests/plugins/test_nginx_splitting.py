@@ -21,7 +21,7 @@ SITE = {"domains": ["a.example.com", "b.example.com", "c.example.com"]}
 
 
 def failing(*names: str) -> HostFacts:
-    return HostFacts(HOST.name, HOST.addresses, names)
+    return HostFacts(name=HOST.name, addresses=HOST.addresses, failing=names)
 
 
 def test_a_name_that_fails_is_served_with_a_chain_of_its_own_and_the_others_with_theirs(box, upstream):

@@ -66,7 +66,7 @@ def test_the_second_comes_and_goes_by_a_reload(box, upstream):
 
 def test_a_site_that_is_split_has_both_key_types_on_both_sides(box, upstream):
     module = proxy(upstream, {**SITE, "domains": ["a.example.com", "b.example.com"]})
-    box.host = HostFacts(HOST.name, HOST.addresses, ("b.example.com",))
+    box.host = HostFacts(name=HOST.name, addresses=HOST.addresses, failing=("b.example.com",))
     box.serve(module)
     for name, slot in [("a.example.com", "a.example.com"), ("b.example.com", "a.example.com.failing")]:
         assert both(module, name) == (box.leaf(slot), box.leaf(f"{slot}.rsa"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.model.deployment import Outcome
-from plugins.nginx import Nginx
+from chainwright import Nginx
 from support.appliances.proxied import OWN, SITES, Proxied
 from support.clients.terminal import Terminal
 from support.hosts import resolving

@@ -13,14 +13,13 @@ from agent.contract.context import DIRECTORY_MARK, ModulePart, ServiceContext
 from agent.rendering.render import entry_of, filled_in
 from agent.rendering.templates import Templates, search_path
 from agent.system.layout import Layout
-from chainwright import Endpoint, HostFacts, KeyType
-from plugins.nginx import Nginx
+from chainwright import Endpoint, HostFacts, KeyType, Nginx
 from plugins.nginx.generation import generation_socket
 from plugins.reverse_proxy import ReverseProxy
 from support import golden
 from support.appliances.nginx import NginxAppliance
 
-HOST = HostFacts("gw", ("127.0.0.1", "::1"))
+HOST = HostFacts(name="gw", addresses=("127.0.0.1", "::1"))
 UPSTREAM = "http://10.0.0.5:8080"
 
 
@@ -43,7 +42,7 @@ def names_by_slot(module: ReverseProxy, *failing: str) -> dict[str, tuple[str, .
 
 
 def host_with(*failing: str) -> HostFacts:
-    return HostFacts(HOST.name, HOST.addresses, failing)
+    return HostFacts(name=HOST.name, addresses=HOST.addresses, failing=failing)
 
 
 def test_a_site_is_called_by_its_first_domain():
@@ -366,10 +365,12 @@ def test_the_entry_is_as_it_was_read(main):
 
 def entry_files(service: Nginx) -> dict[str, str]:
     layout = Layout(Path("/"))
-    part = ModulePart("reverse_proxy", "reverse_proxy", layout.modules / "reverse_proxy/7")
+    part = ModulePart(module="reverse_proxy", plugin="reverse_proxy", directory=layout.modules / "reverse_proxy/7")
     with NginxAppliance.make() as box:
         places = layout.service("nginx")
-        context = ServiceContext("nginx", Path(DIRECTORY_MARK), (part,), HOST, box.http01, places)
+        context = ServiceContext(
+            service="nginx", directory=Path(DIRECTORY_MARK), parts=(part,), host=HOST, http01=box.http01, places=places
+        )
     templates = Templates(search_path(layout.templates, "nginx", Nginx), "nginx")
     rendering = entry_of(service, service.render_entry(context), context, templates)
     return {file.path: filled_in(rendering.texts[file.text], f"{places.state}/3", 3) for file in rendering.files}
@@ -384,8 +385,10 @@ def test_the_administrators_file_is_published_as_a_copy():
 def service_context(root: str = "/") -> ServiceContext:
     layout = Layout(Path(root))
     places = layout.service("nginx")
-    part = ModulePart("reverse_proxy", "reverse_proxy", layout.modules / "reverse_proxy/7")
-    return ServiceContext("nginx", places.state / "3", (part,), HOST, None, places)
+    part = ModulePart(module="reverse_proxy", plugin="reverse_proxy", directory=layout.modules / "reverse_proxy/7")
+    return ServiceContext(
+        service="nginx", directory=places.state / "3", parts=(part,), host=HOST, http01=None, places=places
+    )
 
 
 def test_nginx_under_systemd_is_tested_reloaded_and_started_as_debian_does():
@@ -481,7 +484,7 @@ def seen_later(module: ReverseProxy, then: HostFacts, now: HostFacts) -> list[tu
 
 def test_a_host_without_ipv6_does_not_listen_on_it():
     module = proxy(site("a.example.com"))
-    without = HostFacts("gw", ("127.0.0.1",))
+    without = HostFacts(name="gw", addresses=("127.0.0.1",))
     assert [str(each) for each in module.https_addresses(without)] == ["0.0.0.0:443"]
     assert [str(each) for each in module.http_addresses(HOST)] == ["0.0.0.0:80", "[::]:80"]
 

@@ -18,7 +18,7 @@ from support import golden
 from support.appliances.staged import StagedAppliance
 from support.paths import CHECKOUT
 
-HOST = HostFacts("gw", ("127.0.0.1", "::1"))
+HOST = HostFacts(name="gw", addresses=("127.0.0.1", "::1"))
 ROOT = Path("/")
 PART = Path("/var/lib/chainwright/modules/sstp/7")
 SERVERS = {
@@ -40,8 +40,15 @@ def refusal(**settings) -> str:
 
 def service_context() -> ServiceContext:
     layout = Layout(ROOT)
-    parts = (ModulePart("sstp", "sstp", PART),)
-    return ServiceContext("sstp", Path("/entry"), parts, HOST, Http01(layout.webroot), layout.service("sstp"))
+    parts = (ModulePart(module="sstp", plugin="sstp", directory=PART),)
+    return ServiceContext(
+        service="sstp",
+        directory=Path("/entry"),
+        parts=parts,
+        host=HOST,
+        http01=Http01(webroot=layout.webroot),
+        places=layout.service("sstp"),
+    )
 
 
 def rendered(service: SSTPService, module: SSTP) -> dict[str, str]:
@@ -151,9 +158,9 @@ def test_with_systemd_accel_ppp_is_reloaded_and_sstp_server_restarted():
 
 def test_without_systemd_accel_ppp_gets_a_signal():
     context = service_context()
-    assert SSTPService(manager="commands").reload_command(context) == Signal(Path("/run/accel-pppd.pid"), "USR1")
+    assert SSTPService(manager="commands").reload_command(context) == Signal(Path("/run/accel-pppd.pid"), name="USR1")
     own = SERVERS["own"]
-    assert own.reload_command(context) == Signal(Path("/run/chainwright/accel-pppd.pid"), "USR1")
+    assert own.reload_command(context) == Signal(Path("/run/chainwright/accel-pppd.pid"), name="USR1")
     assert own.start_command(context) == Command(
         (
             "/usr/sbin/accel-pppd",
@@ -210,7 +217,7 @@ def test_sessions_are_asked_for_only_where_they_drop():
 
 
 def consequences(observed: str, *slots: str) -> list[tuple[str, str]]:
-    found = sstp().consequences_of(Change("root", "", slots), observed)
+    found = sstp().consequences_of(Change(kind="root", subject="", slots=slots), observed)
     return [(each.sentence, each.severity) for each in found]
 
 

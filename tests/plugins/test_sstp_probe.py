@@ -85,7 +85,7 @@ def look(material, *answers: bytes, name: str = "vpn.example.test", seconds: flo
     probe = SSTPProbe(room=room)
     with listening(securing(material.context, then or answering(*answers))) as running:
         endpoint = Endpoint(port=running.port, server_name=name, probe=probe)
-        expected = Expected(material.fingerprints, 1)
+        expected = Expected(fingerprints=material.fingerprints, generation=1)
         served = probe.look(endpoint, time.monotonic() + seconds, expected)
         return mismatch(endpoint, served, expected)
 
@@ -140,7 +140,7 @@ def test_the_request_is_sent_again_when_ppp_shows_that_it_has_begun(material):
 def test_another_chain_is_for_the_core_to_judge(material, tmp_path):
     with listening(securing(material.context, answering(WELCOME, ACK, TAKEN))) as running:
         endpoint = Endpoint(port=running.port, server_name="vpn.example.test", probe=SSTPProbe())
-        expected = Expected(("0" * 64,), 1)
+        expected = Expected(fingerprints=("0" * 64,), generation=1)
         problem = mismatch(endpoint, SSTPProbe().look(endpoint, time.monotonic() + PATIENCE, expected), expected)
     found, wanted = material.fingerprints[0][:12], "0" * 12
     assert problem.problem.cause == f"{endpoint} serves the chain {found} instead of {wanted}."
@@ -231,14 +231,16 @@ def test_a_server_that_says_nothing_is_a_dead_sstp(material, answers, what):
     with listening(securing(material.context, hang)) as running:
         endpoint = Endpoint(port=running.port, server_name="vpn.example.test")
         with pytest.raises(ProbeFailed) as caught:
-            SSTPProbe().look(endpoint, time.monotonic() + 0.5, Expected((), 1))
+            SSTPProbe().look(endpoint, time.monotonic() + 0.5, Expected(fingerprints=(), generation=1))
         given_up.set()
     assert caught.value.problem.cause == f"{endpoint}{DEAD}{what} got no answer in time."
 
 
 def test_a_server_without_tls_is_told_apart_from_a_dead_sstp():
     with listening(lambda plain: plain.sendall(b"SSH-2.0-x\r\n")) as running, pytest.raises(ProbeFailed) as caught:
-        SSTPProbe().look(Endpoint(port=running.port), time.monotonic() + PATIENCE, Expected((), 1))
+        SSTPProbe().look(
+            Endpoint(port=running.port), time.monotonic() + PATIENCE, Expected(fingerprints=(), generation=1)
+        )
     assert caught.value.problem.cause == f"127.0.0.1:{running.port} gives no proper answer: what answers is not TLS."
 
 

@@ -16,7 +16,7 @@ from plugins.web_auth.probe import PageProbe
 from support import golden
 from support.appliances.nginx import NginxAppliance
 
-HOST = HostFacts("gw", ("127.0.0.1", "::1"))
+HOST = HostFacts(name="gw", addresses=("127.0.0.1", "::1"))
 SMALLEST = {"domain": "portal.example.com", "upstream": "http://127.0.0.1:8000"}
 
 

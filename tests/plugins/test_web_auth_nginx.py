@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from plugins.nginx import Nginx
+from chainwright import Nginx
 from plugins.web_auth import WebAuth
 from support.appliances.nginx import NginxAppliance
 from support.clients.http import presented, s_client

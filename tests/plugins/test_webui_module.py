@@ -35,7 +35,7 @@ from support.processes import prepared
 from support.servers.local import Maker, listening, securing
 from support.waiting import until
 
-HOST = HostFacts("gw", ("127.0.0.1", "192.0.2.1", "::1"))
+HOST = HostFacts(name="gw", addresses=("127.0.0.1", "192.0.2.1", "::1"))
 LAUNCHER = """
 import sys
 from pathlib import Path
@@ -108,11 +108,11 @@ def test_the_address_slot_is_local_only_whatever_the_module_says():
     ],
 )
 def test_a_public_host_name_stays_out_of_the_address_slot_but_for_its_label(host_name, names):
-    assert slots(WebUI(), HostFacts(host_name, ("127.0.0.1",)))["address"] == (*names, "127.0.0.1")
+    assert slots(WebUI(), HostFacts(name=host_name, addresses=("127.0.0.1",)))["address"] == (*names, "127.0.0.1")
 
 
 def test_a_local_domain_stands_in_its_own_slot_only():
-    assert slots(WebUI(domain="gw.lan"), HostFacts("gw.lan", ("127.0.0.1",))) == {
+    assert slots(WebUI(domain="gw.lan"), HostFacts(name="gw.lan", addresses=("127.0.0.1",))) == {
         "address": ("gw", "localhost", "127.0.0.1"),
         "name": ("gw.lan",),
     }
@@ -149,13 +149,13 @@ def test_the_default_is_looked_at_without_a_name_and_the_domain_with_it(box):
         ("address", "0.0.0.0:8443", ""),
         ("name", "0.0.0.0:8443", "gw.example.com"),
     ]
-    assert {each.others for each in endpoints} == {(Address("::", 8443),)}
+    assert {each.others for each in endpoints} == {(Address(host="::", port=8443),)}
 
 
 def test_it_is_served_on_every_address_by_default_and_without_ipv6_on_those_of_ipv4():
     module = WebUI()
     assert [str(each) for each in module.addresses(HOST)] == ["0.0.0.0:8443", "[::]:8443"]
-    assert [str(each) for each in module.addresses(HostFacts("gw", ("127.0.0.1",)))] == ["0.0.0.0:8443"]
+    assert [str(each) for each in module.addresses(HostFacts(name="gw", addresses=("127.0.0.1",)))] == ["0.0.0.0:8443"]
 
 
 def refusing(number: int) -> Callable[[str, int], socket.socket]:
@@ -181,7 +181,7 @@ def test_ipv6_that_was_switched_off_meanwhile_keeps_nobody_out():
 
 def expected(box: WebUIAppliance, context: Context, slot: str) -> Expected:
     intermediate = box.chains[slot].intermediates[0].fingerprint(SHA256()).hex()
-    return Expected((context.chains[slot].id, intermediate), int(context.generation))
+    return Expected(fingerprints=(context.chains[slot].id, intermediate), generation=int(context.generation))
 
 
 def look(box: WebUIAppliance, module: WebUI, context: Context) -> list[object]:
@@ -220,9 +220,16 @@ def test_a_change_of_the_configuration_alone_is_seen_by_its_number(box):
 
 
 def entry_of(context: Context, layout: Layout) -> ServiceContext:
-    part = ModulePart(context.module, "webui", context.directory)
+    part = ModulePart(module=context.module, plugin="webui", directory=context.directory)
     places = layout.service("webui")
-    return ServiceContext("webui", places.state / "1", (part,), context.host, context.http01, places)
+    return ServiceContext(
+        service="webui",
+        directory=places.state / "1",
+        parts=(part,),
+        host=context.host,
+        http01=context.http01,
+        places=places,
+    )
 
 
 def test_the_check_loads_the_candidate_as_the_process_will(box):
@@ -236,7 +243,9 @@ def test_the_check_loads_the_candidate_as_the_process_will(box):
 
 def test_under_systemd_the_unit_is_asked():
     places = Layout(Path("/")).service("webui")
-    context = ServiceContext("webui", places.state / "1", (), HOST, None, places)
+    context = ServiceContext(
+        service="webui", directory=places.state / "1", parts=(), host=HOST, http01=None, places=places
+    )
     service = WebUIService()
     assert str(service.reload_command(context)) == "systemctl reload chainwright-web"
     assert str(service.running(context)) == "systemctl is-active --quiet chainwright-web"
@@ -246,7 +255,9 @@ def test_under_systemd_the_unit_is_asked():
 
 def test_without_systemd_the_process_is_found_where_it_writes_its_number_unless_it_is_told_otherwise():
     places = Layout(Path("/srv/box")).service("webui")
-    context = ServiceContext("webui", places.state / "1", (), HOST, None, places)
+    context = ServiceContext(
+        service="webui", directory=places.state / "1", parts=(), host=HOST, http01=None, places=places
+    )
     service = WebUIService(manager="commands")
     assert service.running(context) == places.rooted(PID_FILE)
     assert service.start_command(context) is None, "there is nothing to serve"
@@ -272,4 +283,6 @@ def test_a_process_that_is_dead_behind_its_handshake_is_found(tmp_path, answer):
     with listening(securing(material.context, speak)) as running:
         endpoint = Endpoint(port=running.port, probe=WebUIProbe())
         with pytest.raises(ProbeFailed, match="/generation is"):
-            WebUIProbe().look(endpoint, time.monotonic() + PATIENCE, Expected(material.fingerprints, 1))
+            WebUIProbe().look(
+                endpoint, time.monotonic() + PATIENCE, Expected(fingerprints=material.fingerprints, generation=1)
+            )

@@ -97,12 +97,12 @@ def test_every_hook_of_a_service_can_be_asked_with_one_module_and_with_none(layo
     service: Service = load_settings(layout)[0].services[name]
     state = layout.module("one").state
     context = ServiceContext(
-        name,
-        layout.service(name).state / "1",
-        (ModulePart("one", "one", state / "1"),) * parts,
-        HostFacts("gw", ("127.0.0.1",)),
-        Http01(layout.webroot),
-        layout.service(name),
+        service=name,
+        directory=layout.service(name).state / "1",
+        parts=(ModulePart(module="one", plugin="one", directory=state / "1"),) * parts,
+        host=HostFacts(name="gw", addresses=("127.0.0.1",)),
+        http01=Http01(webroot=layout.webroot),
+        places=layout.service(name),
     )
     assert list(service.contradictions({})) == []
     list(service.render_entry(context))
@@ -116,5 +116,12 @@ def test_an_sstp_server_without_a_configuration_is_not_restarted(layout, table):
     write(layout, f"[services.sstp]\n{table}")
     service = load_settings(layout)[0].services["sstp"]
     places = layout.service("sstp")
-    context = ServiceContext("sstp", places.state, (), HostFacts("gw", ()), Http01(layout.webroot), places)
+    context = ServiceContext(
+        service="sstp",
+        directory=places.state,
+        parts=(),
+        host=HostFacts(name="gw", addresses=()),
+        http01=Http01(webroot=layout.webroot),
+        places=places,
+    )
     assert service.reload_command(context) is service.start_command(context) is None

@@ -31,7 +31,7 @@ def test_an_empty_host_is_each_address():
 
 
 def test_further_addresses_may_be_wildcards_too_and_none_is_looked_at_twice():
-    others = (Address("::", 443), Address("192.0.2.7", 443), Address("127.0.0.1", 8443))
+    others = (Address(host="::", port=443), Address(host="192.0.2.7", port=443), Address(host="127.0.0.1", port=8443))
     assert places(Endpoint(host="0.0.0.0", port=443, others=others)) == [
         "127.0.0.1:443",
         "192.0.2.7:443",

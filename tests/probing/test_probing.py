@@ -24,7 +24,7 @@ from support.cas import certificates as toy_ca
 from support.servers.local import Maker, Material, listening, saying, securing
 from support.waiting import until
 
-ANY = Expected((), 0)
+ANY = Expected(fingerprints=(), generation=0)
 NAME = "gw.example.test"
 
 
@@ -41,7 +41,9 @@ def material(maker: Maker) -> Material:
 @contextmanager
 def serving(context: ssl.SSLContext, **options) -> Iterator[Endpoint]:
     with listening(securing(lambda: context), **options) as server:
-        yield Endpoint(server.port, NAME, host=options.get("host", "127.0.0.1"), path=options.get("path"))
+        yield Endpoint(
+            port=server.port, server_name=NAME, host=options.get("host", "127.0.0.1"), path=options.get("path")
+        )
 
 
 def look(endpoint: Endpoint, probe: Probe | None = None, seconds: float = 10) -> Served:
@@ -68,7 +70,7 @@ def reason(endpoint: Endpoint, seconds: float = 10) -> str:
 def test_leaf_and_intermediates_are_seen_in_the_order_in_which_they_are_sent(where, material, tmp_path):
     where = {"path": tmp_path / "s"} if "path" in where else where
     with serving(material.context(), **where) as endpoint:
-        assert look(endpoint) == Served(material.fingerprints, None)
+        assert look(endpoint) == Served(fingerprints=material.fingerprints, generation=None)
 
 
 def test_openssls_own_server_is_seen_too(material):
@@ -77,7 +79,7 @@ def test_openssls_own_server_is_seen_too(material):
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         try:
             port = next(line.rpartition(":")[2] for line in server.stdout if line.startswith("ACCEPT 127.0.0.1:"))
-            assert look(Endpoint(int(port))).fingerprints == material.fingerprints
+            assert look(Endpoint(port=int(port))).fingerprints == material.fingerprints
         finally:
             server.kill()
 
@@ -96,7 +98,7 @@ def test_a_name_is_sent_as_sni_and_an_address_is_not(name, sent, material):
     context = material.context()
     context.sni_callback = lambda stream, asked, context: seen.append(asked)
     with serving(context) as endpoint:
-        look(Endpoint(endpoint.port, name))
+        look(Endpoint(port=endpoint.port, server_name=name))
     assert seen == [sent]
 
 
@@ -105,7 +107,7 @@ def test_every_look_is_a_full_handshake(material):
     with listening(securing(material.context, lambda stream: reused.append(stream.session_reused))) as server:
         probe = TLSProbe()
         for _ in range(3):
-            look(Endpoint(server.port, NAME), probe)
+            look(Endpoint(port=server.port, server_name=NAME), probe)
     assert reused == [False, False, False]
 
 
@@ -130,8 +132,9 @@ def test_a_key_too_weak_for_the_systems_policy_is_seen_all_the_same(maker, tmp_p
     )
     program = (
         "import sys, time, chainwright\n"
-        "endpoint = chainwright.Endpoint(int(sys.argv[1]))\n"
-        "served = chainwright.TLSProbe().look(endpoint, time.monotonic() + 10, chainwright.Expected((), 0))\n"
+        "endpoint = chainwright.Endpoint(port=int(sys.argv[1]))\n"
+        "expected = chainwright.Expected(fingerprints=(), generation=0)\n"
+        "served = chainwright.TLSProbe().look(endpoint, time.monotonic() + 10, expected)\n"
         "print(*served.fingerprints)\n"
     )
     with serving(context) as endpoint:
@@ -151,7 +154,7 @@ def test_a_key_too_weak_for_the_systems_policy_is_seen_all_the_same(maker, tmp_p
 def test_a_port_on_which_nobody_listens_is_dead():
     with socket.socket() as bound:  # so that nobody else takes the port
         bound.bind(("127.0.0.1", 0))
-        error = failure(Endpoint(bound.getsockname()[1], NAME))
+        error = failure(Endpoint(port=bound.getsockname()[1], server_name=NAME))
     assert error.dead
     assert error.problem.cause.endswith(f"{NAME}) gives no proper answer: nobody listens there (connection refused).")
 
@@ -168,13 +171,13 @@ def test_a_socket_that_is_not_there_or_left_over_is_dead(tmp_path):
 
 
 def test_a_host_that_is_no_host_is_an_error_but_not_a_dead_service():
-    assert reason(Endpoint(443, host="gw.invalid.")).startswith("its host can't be resolved (")
+    assert reason(Endpoint(port=443, host="gw.invalid.")).startswith("its host can't be resolved (")
 
 
 @pytest.mark.parametrize("starttls", [None, StartTLS.SMTP])
 def test_a_service_that_says_nothing_is_left_after_the_deadline(starttls):
     with listening(lambda connection: connection.recv(10_000) and connection.recv(1)) as server:
-        assert reason(Endpoint(server.port, starttls=starttls), seconds=0.3) == "no answer within 0.3 s."
+        assert reason(Endpoint(port=server.port, starttls=starttls), seconds=0.3) == "no answer within 0.3 s."
 
 
 def test_a_service_that_drips_is_left_after_the_deadline():
@@ -185,7 +188,7 @@ def test_a_service_that_drips_is_left_after_the_deadline():
             connection.sendall(b"2")
 
     with listening(drip) as server:
-        assert reason(Endpoint(server.port, starttls=StartTLS.SMTP), seconds=0.3) == "no answer within 0.3 s."
+        assert reason(Endpoint(port=server.port, starttls=StartTLS.SMTP), seconds=0.3) == "no answer within 0.3 s."
         ended.set()
 
 
@@ -200,9 +203,9 @@ def test_a_connection_that_is_reset_is_told_from_one_that_is_closed():
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     with listening(reset) as server:
-        assert reason(Endpoint(server.port)) == "the service closed the connection."
+        assert reason(Endpoint(port=server.port)) == "the service closed the connection."
     with listening(lambda connection: connection.recv(10_000)) as server:
-        assert reason(Endpoint(server.port)) == "the service closed the connection during the handshake."
+        assert reason(Endpoint(port=server.port)) == "the service closed the connection during the handshake."
 
 
 def test_a_connection_that_is_reset_at_once_is_closed_whenever_that_is_noticed():
@@ -214,7 +217,8 @@ def test_a_connection_that_is_reset_at_once_is_closed_whenever_that_is_noticed()
         warnings.catch_warnings(record=True) as found,
     ):
         warnings.simplefilter("always")
-        address = Address(*listener.getsockname())
+        host, port = listener.getsockname()
+        address = Address(host=host, port=port)
         for _ in range(1000):
             with suppress(OSError), connected(address, deadline):
                 pass
@@ -271,7 +275,7 @@ def test_a_service_that_speaks_in_the_clear_is_not_tls(text):
         connection.recv(10_000)
 
     with listening(speak) as server:
-        assert reason(Endpoint(server.port)) == "what answers is not TLS."
+        assert reason(Endpoint(port=server.port)) == "what answers is not TLS."
 
 
 def test_an_unknown_name_and_a_missing_key_type_are_alerts_with_their_names(material):
@@ -280,7 +284,10 @@ def test_an_unknown_name_and_a_missing_key_type_are_alerts_with_their_names(mate
         None if name == NAME else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
     )
     with serving(context) as endpoint:
-        assert reason(Endpoint(endpoint.port, "other.example.test")) == "the handshake failed: alert unrecognized_name."
+        assert (
+            reason(Endpoint(port=endpoint.port, server_name="other.example.test"))
+            == "the handshake failed: alert unrecognized_name."
+        )
         with pytest.raises(ProbeFailed, match=re.escape("the handshake failed: alert handshake_failure")):
             look(endpoint, TLSProbe(key_type=KeyType.RSA_2048))
 
@@ -302,8 +309,8 @@ def http(*answers: str, status: str = "200 OK"):
 @pytest.mark.parametrize("answer", ['{"generation": 7}', "7", "7\n"])
 def test_the_generation_is_read_where_the_service_shows_it(answer, material, tmp_path):
     with serving(material.context()) as endpoint, listening(http(answer), path=tmp_path / "g"):
-        shown = Endpoint(endpoint.port, NAME, generation_socket=tmp_path / "g")
-        assert look(shown) == Served(material.fingerprints, 7)
+        shown = Endpoint(port=endpoint.port, server_name=NAME, generation_socket=tmp_path / "g")
+        assert look(shown) == Served(fingerprints=material.fingerprints, generation=7)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +330,7 @@ def test_a_generation_that_cant_be_read_is_an_error_but_not_a_dead_service(handl
         endpoint = stack.enter_context(serving(material.context()))
         if handler:
             stack.enter_context(listening(handler, path=path))
-        said = reason(Endpoint(endpoint.port, NAME, generation_socket=path))
+        said = reason(Endpoint(port=endpoint.port, server_name=NAME, generation_socket=path))
     assert said == f"the generation can't be read from unix:{path}: {expected}."
 
 
@@ -335,18 +342,18 @@ LEAF, OTHER, MIDDLE = (digit * 64 for digit in "123")
 @pytest.mark.parametrize(
     ("served", "shown", "code"),
     [
-        (Served((LEAF, MIDDLE), 7), True, None),
-        (Served((LEAF, MIDDLE)), False, None),
-        (Served((LEAF,), 7), True, "deploy.wrong_chain"),
-        (Served((OTHER, MIDDLE), 7), True, "deploy.wrong_chain"),
-        (Served((), 7), True, "deploy.wrong_chain"),
-        (Served((LEAF, MIDDLE), 6), False, "deploy.wrong_generation"),
-        (Served((LEAF, MIDDLE)), True, "deploy.wrong_generation"),
+        (Served(fingerprints=(LEAF, MIDDLE), generation=7), True, None),
+        (Served(fingerprints=(LEAF, MIDDLE)), False, None),
+        (Served(fingerprints=(LEAF,), generation=7), True, "deploy.wrong_chain"),
+        (Served(fingerprints=(OTHER, MIDDLE), generation=7), True, "deploy.wrong_chain"),
+        (Served(fingerprints=(), generation=7), True, "deploy.wrong_chain"),
+        (Served(fingerprints=(LEAF, MIDDLE), generation=6), False, "deploy.wrong_generation"),
+        (Served(fingerprints=(LEAF, MIDDLE)), True, "deploy.wrong_generation"),
     ],
 )
 def test_what_is_presented_is_compared_one_by_one(served, shown, code):
-    endpoint = Endpoint(443, NAME, generation_socket=Path("/run/generation") if shown else None)
-    problem = mismatch(endpoint, served, Expected((LEAF, MIDDLE), 7))
+    endpoint = Endpoint(port=443, server_name=NAME, generation_socket=Path("/run/generation") if shown else None)
+    problem = mismatch(endpoint, served, Expected(fingerprints=(LEAF, MIDDLE), generation=7))
     assert (problem.code if problem else None) == code
 
 
@@ -356,7 +363,7 @@ def test_what_is_presented_is_compared_one_by_one(served, shown, code):
 def observe(
     *endpoints: Endpoint, expected: Material, until_served: bool, timeout: float = 10, prober: Prober | None = None
 ):
-    wanted = [(endpoint, Expected(expected.fingerprints, 1)) for endpoint in endpoints]
+    wanted = [(endpoint, Expected(fingerprints=expected.fingerprints, generation=1)) for endpoint in endpoints]
     return (prober or Prober()).observe(wanted, timeout=timeout, handshakes=3, until_served=until_served)
 
 
@@ -367,7 +374,7 @@ def test_nothing_to_look_at_is_nothing_seen():
 def test_without_patience_there_is_one_look(maker):
     old, new = maker.make(), maker.make()
     with listening(securing(old.context)) as server:
-        endpoint = Endpoint(server.port, NAME)
+        endpoint = Endpoint(port=server.port, server_name=NAME)
         good, bad = (
             observe(endpoint, expected=old, until_served=False),
             observe(endpoint, expected=new, until_served=False),
@@ -375,7 +382,7 @@ def test_without_patience_there_is_one_look(maker):
     assert server.connections == 2
     assert good[0].ok
     assert not bad[0].ok
-    assert bad[0].served == Served(old.fingerprints)
+    assert bad[0].served == Served(fingerprints=old.fingerprints)
     assert f"serves the chain {old.fingerprints[0][:12]} instead of {new.fingerprints[0][:12]}." in str(bad[0].problem)
 
 
@@ -383,7 +390,10 @@ def test_with_patience_several_handshakes_in_a_row_must_be_right(material):
     pauses = []
     with listening(securing(material.context)) as server:
         (seen,) = observe(
-            Endpoint(server.port, NAME), expected=material, until_served=True, prober=Prober(wait=pauses.append)
+            Endpoint(port=server.port, server_name=NAME),
+            expected=material,
+            until_served=True,
+            prober=Prober(wait=pauses.append),
         )
     assert seen.ok
     assert server.connections == 3
@@ -396,10 +406,10 @@ def test_a_service_that_takes_the_new_chain_late_is_waited_for(maker):
     with listening(securing(lambda: serves[-1])) as server:
         timer = threading.Timer(0.3, lambda: serves.append(new.context()))
         timer.start()
-        (seen,) = observe(Endpoint(server.port, NAME), expected=new, until_served=True)
+        (seen,) = observe(Endpoint(port=server.port, server_name=NAME), expected=new, until_served=True)
         timer.join()
     assert seen.ok
-    assert seen.served == Served(new.fingerprints)
+    assert seen.served == Served(fingerprints=new.fingerprints)
     assert server.connections > 3
 
 
@@ -408,7 +418,10 @@ def test_a_worker_that_still_serves_the_old_chain_now_and_then_is_found(maker):
     turns = iter([new, old, new, new, old, new, new, new])
     with listening(securing(lambda: next(turns).context())) as server:
         (seen,) = observe(
-            Endpoint(server.port, NAME), expected=new, until_served=True, prober=Prober(wait=lambda pause: None)
+            Endpoint(port=server.port, server_name=NAME),
+            expected=new,
+            until_served=True,
+            prober=Prober(wait=lambda pause: None),
         )
     assert seen.ok
     assert server.connections == 8
@@ -418,7 +431,7 @@ def test_one_endpoint_of_an_address_goes_ahead_while_the_service_reloads(maker):
     old, new = maker.make(), maker.make()
     turns = iter([old] * 5)
     with listening(securing(lambda: next(turns, new).context())) as server:
-        endpoints = [Endpoint(server.port, f"s{number}.example.test") for number in range(10)]
+        endpoints = [Endpoint(port=server.port, server_name=f"s{number}.example.test") for number in range(10)]
         seen = observe(*endpoints, expected=new, until_served=True, prober=Prober(wait=lambda pause: None))
     assert all(each.ok for each in seen)
     assert server.connections == 5 + 3 + 9 * 3
@@ -427,7 +440,7 @@ def test_one_endpoint_of_an_address_goes_ahead_while_the_service_reloads(maker):
 def test_a_service_that_never_takes_the_new_chain_is_given_up(maker):
     old, new = maker.make(), maker.make()
     with listening(securing(old.context)) as server:
-        (seen,) = observe(Endpoint(server.port, NAME), expected=new, until_served=True, timeout=0.4)
+        (seen,) = observe(Endpoint(port=server.port, server_name=NAME), expected=new, until_served=True, timeout=0.4)
     assert not seen.ok
     assert not seen.dead
     assert seen.problem.code == "deploy.wrong_chain"
@@ -459,7 +472,7 @@ def test_the_right_chain_with_an_older_configuration_is_not_enough(material, tmp
         serving(material.context()) as served,
         listening(http(*"0111"), path=tmp_path / "g"),
     ):
-        endpoint = Endpoint(served.port, NAME, generation_socket=tmp_path / "g")
+        endpoint = Endpoint(port=served.port, server_name=NAME, generation_socket=tmp_path / "g")
         (before,) = observe(endpoint, expected=material, until_served=False)
         (after,) = observe(endpoint, expected=material, until_served=True)
     assert "the service runs generation 0 instead of 1." in str(before.problem)
@@ -473,7 +486,10 @@ def test_a_thousand_endpoints_are_seen_in_their_order(maker):
     default.sni_callback = lambda stream, name, context: setattr(stream, "context", contexts[name])
     with listening(securing(lambda: default)) as server:
         names = [f"s{number % 3}.example.test" for number in range(1000)]
-        wanted = [(Endpoint(server.port, name), Expected(many[name].fingerprints, 1)) for name in names]
+        wanted = [
+            (Endpoint(port=server.port, server_name=name), Expected(fingerprints=many[name].fingerprints, generation=1))
+            for name in names
+        ]
         seen = Prober().observe(wanted, timeout=60, handshakes=1, until_served=True)
     assert [each.endpoint for each in seen] == [endpoint for endpoint, _ in wanted]
     assert all(each.ok for each in seen)
@@ -484,7 +500,7 @@ def test_a_service_that_hangs_under_many_names_does_not_hide_the_others(material
         serving(material.context()) as good,
         listening(lambda connection: connection.recv(10_000) and connection.recv(1)) as silent,
     ):
-        hanging = [Endpoint(silent.port, f"s{number}.example.test") for number in range(40)]
+        hanging = [Endpoint(port=silent.port, server_name=f"s{number}.example.test") for number in range(40)]
         seen = observe(*hanging, good, expected=material, until_served=True, timeout=0.4)
     assert seen[-1].ok
     assert not any(each.ok for each in seen[:-1])
@@ -520,7 +536,7 @@ def test_a_plugin_can_look_above_tls(banner, message, material):
 
     with listening(securing(material.context, say)) as server:
         (seen,) = observe(
-            Endpoint(server.port, NAME, probe=Banner()),
+            Endpoint(port=server.port, server_name=NAME, probe=Banner()),
             expected=material,
             until_served=False,
             timeout=0.5 if banner is None else 10,
@@ -544,13 +560,13 @@ def crash(expected: Expected) -> Served:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (lambda expected: Served(expected.fingerprints), ""),
+        (lambda expected: Served(fingerprints=expected.fingerprints), ""),
         (crash, "the probe raised KeyError: 'session'."),
         (lambda expected: None, "the probe returned None instead of a Served."),
     ],
 )
 def test_a_plugins_probe_may_do_anything_and_is_named_for_it(answer, message, material):
-    (seen,) = observe(Endpoint(1, probe=Answer(answer)), expected=material, until_served=False)
+    (seen,) = observe(Endpoint(port=1, probe=Answer(answer)), expected=material, until_served=False)
     assert message in str(seen.problem)
     assert seen.ok is not bool(message)
 
@@ -558,7 +574,7 @@ def test_a_plugins_probe_may_do_anything_and_is_named_for_it(answer, message, ma
 def test_a_plugins_probe_that_forgets_its_deadline_is_left(material):
     ended = threading.Event()
     try:
-        hangs = Endpoint(1, probe=Answer(lambda expected: ended.wait(60)))
+        hangs = Endpoint(port=1, probe=Answer(lambda expected: ended.wait(60)))
         (seen,) = observe(hangs, expected=material, until_served=False, timeout=0.1)
     finally:
         ended.set()

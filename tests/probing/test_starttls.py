@@ -62,7 +62,7 @@ def handler(script: list, then: Handler) -> Handler:
 
 
 def look(endpoint: Endpoint, probe: TLSProbe | None = None) -> Served:
-    return (probe or TLSProbe()).look(endpoint, time.monotonic() + 10, Expected((), 0))
+    return (probe or TLSProbe()).look(endpoint, time.monotonic() + 10, Expected(fingerprints=(), generation=0))
 
 
 def reason(endpoint: Endpoint, probe: TLSProbe | None = None) -> str:
@@ -79,8 +79,13 @@ def material(tmp_path: Path) -> Material:
 @pytest.mark.parametrize("protocol", StartTLS)
 def test_a_connection_that_begins_in_the_clear_is_secured_and_seen(protocol: StartTLS, material):
     with listening(handler(TALKS[protocol], securing(material.context))) as server:
-        assert look(Endpoint(server.port, NAME, starttls=protocol)).fingerprints == material.fingerprints
-        assert look(Endpoint(server.port, NAME), TLSProbe(starttls=protocol)).fingerprints == material.fingerprints
+        assert (
+            look(Endpoint(port=server.port, server_name=NAME, starttls=protocol)).fingerprints == material.fingerprints
+        )
+        assert (
+            look(Endpoint(port=server.port, server_name=NAME), TLSProbe(starttls=protocol)).fingerprints
+            == material.fingerprints
+        )
 
 
 LOCAL_PROBLEM = "454 4.7.0 TLS not available due to local problem"
@@ -165,13 +170,15 @@ REFUSALS = [
 @pytest.mark.parametrize(("protocol", "script", "expected"), REFUSALS)
 def test_a_refused_starttls_is_told_in_the_services_own_words(protocol, script, expected):
     with listening(handler(script, lambda connection: connection.recv(100))) as server:
-        assert reason(Endpoint(server.port, NAME, starttls=protocol)) == f"{expected}."
+        assert reason(Endpoint(port=server.port, server_name=NAME, starttls=protocol)) == f"{expected}."
 
 
 @pytest.mark.parametrize("protocol", StartTLS)
 def test_a_service_that_hangs_up_before_starttls_is_told(protocol: StartTLS):
     with listening(handler(TALKS[protocol][:1], lambda connection: None)) as server:
-        assert reason(Endpoint(server.port, NAME, starttls=protocol)).endswith("the service closed the connection.")
+        assert reason(Endpoint(port=server.port, server_name=NAME, starttls=protocol)).endswith(
+            "the service closed the connection."
+        )
 
 
 # A step of one's own
@@ -191,17 +198,17 @@ class Knock(TLSProbe):
 def test_a_probe_has_a_step_of_its_own_before_the_handshake(material):
     knock = ["C: knock gw.example.test", "S: ok come in"]
     with listening(saying(*knock, then=securing(material.context))) as server:
-        assert look(Endpoint(server.port, NAME), Knock()).fingerprints == material.fingerprints
+        assert look(Endpoint(port=server.port, server_name=NAME), Knock()).fingerprints == material.fingerprints
     with listening(saying(*knock, *TALKS[StartTLS.SMTP], then=securing(material.context))) as server:
-        endpoint = Endpoint(server.port, NAME, starttls=StartTLS.SMTP)
+        endpoint = Endpoint(port=server.port, server_name=NAME, starttls=StartTLS.SMTP)
         assert look(endpoint, Knock()).fingerprints == material.fingerprints
 
 
 def test_a_step_that_refuses_or_hears_nothing_is_told():
     with listening(saying("C: knock gw.example.test", "S: ok later")) as server:
-        assert reason(Endpoint(server.port, NAME), Knock()) == 'the knock was answered with " later".'
+        assert reason(Endpoint(port=server.port, server_name=NAME), Knock()) == 'the knock was answered with " later".'
     with listening(saying("C: knock gw.example.test")) as server:
-        assert reason(Endpoint(server.port, NAME), Knock()) == "the service closed the connection."
+        assert reason(Endpoint(port=server.port, server_name=NAME), Knock()) == "the service closed the connection."
 
 
 def test_what_any_client_sees_is_told_from_what_takes_a_step_of_ones_own():

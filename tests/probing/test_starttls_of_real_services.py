@@ -41,8 +41,8 @@ def directory() -> Iterator[Path]:
 
 
 def look(port: int, protocol: StartTLS) -> tuple[str, ...]:
-    endpoint = Endpoint(port, in_the_clear.DOMAIN, starttls=protocol)
-    return TLSProbe().look(endpoint, time.monotonic() + 20, Expected((), 0)).fingerprints
+    endpoint = Endpoint(port=port, server_name=in_the_clear.DOMAIN, starttls=protocol)
+    return TLSProbe().look(endpoint, time.monotonic() + 20, Expected(fingerprints=(), generation=0)).fingerprints
 
 
 def as_openssl_sees_it(port: int, protocol: StartTLS) -> str:

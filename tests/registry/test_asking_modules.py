@@ -29,11 +29,27 @@ from chainwright import (
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-HOST = HostFacts("gw", ("192.0.2.1",))
+HOST = HostFacts(name="gw", addresses=("192.0.2.1",))
 ROOT = Path("/nowhere")
-CHAIN = ChainFacts("ab" * 32, ("a.test",), "local", "Root CA", KeyType.ECDSA_P256, NOW, 0)
-CONTEXT = Context("tunnel", ROOT, "1", {"default": CHAIN}, HOST, Http01(ROOT), Places(ROOT, ROOT, ROOT, ROOT))
-CHANGE = Change("root", "ab" * 32)
+CHAIN = ChainFacts(
+    id="ab" * 32,
+    names=("a.test",),
+    source="local",
+    issuer="Root CA",
+    key_type=KeyType.ECDSA_P256,
+    not_after=NOW,
+    intermediates=0,
+)
+CONTEXT = Context(
+    module="tunnel",
+    directory=ROOT,
+    generation="1",
+    chains={"default": CHAIN},
+    host=HOST,
+    http01=Http01(webroot=ROOT),
+    places=Places(root=ROOT, state=ROOT, run=ROOT, log=ROOT),
+)
+CHANGE = Change(kind="root", subject="ab" * 32)
 
 
 class Tunnel(Module):

@@ -79,7 +79,7 @@ def test_a_module_without_an_endpoint_is_taken_where_a_command_confirms_it(appli
 
 SOURCE = (THIRD_PARTY / "slow.py").read_text()
 DUE = SOURCE[SOURCE.index("        if state.chain is None:") : SOURCE.index("    def obtain")]
-NAIVE = "        return Due(datetime(2026, 1, 1), 'some day')\n\n"
+NAIVE = "        return Due(at=datetime(2026, 1, 1), reason='some day')\n\n"
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,10 @@ NAIVE = "        return Due(datetime(2026, 1, 1), 'some day')\n\n"
         ),
         ("        return None\n\n", "TypeError: it returned an object of type NoneType, not a Due"),
         (
-            "        return Due(state.root, 'some day')\n\n",
+            "        return Due(at=state.root, reason='some day')\n\n",
             "ValueError: the instant of Due is no datetime; write for example ",
         ),
-        ("        return Due(1 / 0, 'some day')\n\n", "ZeroDivisionError: division by zero"),
+        ("        return Due(at=1 / 0, reason='some day')\n\n", "ZeroDivisionError: division by zero"),
     ],
 )
 def test_a_source_that_does_not_say_when_is_named_and_costs_only_itself(appliance, due, reason):

@@ -57,11 +57,25 @@ from chainwright import (
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-HOST = HostFacts("gw", ())
+HOST = HostFacts(name="gw", addresses=())
 STATE = Path("/var/lib/chainwright/modules/tunnel")
-CHAIN = ChainFacts("ab" * 32, ("a.test",), "local", "Root CA", KeyType.ECDSA_P256, NOW, 0)
+CHAIN = ChainFacts(
+    id="ab" * 32,
+    names=("a.test",),
+    source="local",
+    issuer="Root CA",
+    key_type=KeyType.ECDSA_P256,
+    not_after=NOW,
+    intermediates=0,
+)
 CONTEXT = Context(
-    "tunnel", STATE / "1", "1", {"tunnel": CHAIN}, HOST, Http01(STATE), Places(Path("/"), STATE, Path("/run/cw"), STATE)
+    module="tunnel",
+    directory=STATE / "1",
+    generation="1",
+    chains={"tunnel": CHAIN},
+    host=HOST,
+    http01=Http01(webroot=STATE),
+    places=Places(root=Path("/"), state=STATE, run=Path("/run/cw"), log=STATE),
 )
 WRITTEN = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
@@ -116,7 +130,12 @@ class Tunneld(Service):
 
 
 ENTRY = ServiceContext(
-    "tunneld", STATE / "1", (ModulePart("tunnel", "tunnel", STATE / "1"),), HOST, Http01(STATE), CONTEXT.places
+    service="tunneld",
+    directory=STATE / "1",
+    parts=(ModulePart(module="tunnel", plugin="tunnel", directory=STATE / "1"),),
+    host=HOST,
+    http01=Http01(webroot=STATE),
+    places=CONTEXT.places,
 )
 
 
@@ -125,8 +144,8 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
     "names_to_resolve": (HOST,),
     "receive_chains": (CONTEXT.chains,),
     "mend_command": (CONTEXT, "tunnel north"),
-    "consequences_of": (Change("root", "ab"), "session alice\nidle bob"),
-    "why_unseen": (Places(Path("/"), STATE, Path("/run/none"), STATE),),
+    "consequences_of": (Change(kind="root", subject="ab"), "session alice\nidle bob"),
+    "why_unseen": (Places(root=Path("/"), state=STATE, run=Path("/run/none"), log=STATE),),
     "warnings_in": ("checked\nwarning: no site\n",),
     "cure_for": ("address in use",),
     "awaits_network": ("host not found", False),
@@ -147,7 +166,7 @@ ANSWERED: dict[str, object] = {
     "observe_command": Command(("cat", "/run/cw/tunnel.states")),
     "mend_command": Command(("tunnelctl", "dial", "north")),
     "inspect_command": Command(("printf", "session alice")),
-    "consequences_of": [Consequence("The session of alice drops.", "outage")],
+    "consequences_of": [Consequence("The session of alice drops.", severity="outage")],
     "render_entry": [Text(path="tunneld.conf", text=f"include {STATE}/1/site.conf\n")],
     "included_command": Command(("grep", "-q", "include /etc/tunneld/chainwright.conf", "/etc/tunneld/tunneld.conf")),
     "diagnose_command": Command(("tunnel-lint", f"{STATE}/1/tunneld.conf")),
@@ -219,7 +238,9 @@ def test_the_example_of_an_observer_is_told():
     registry = SimpleNamespace(enabled_plugins={"example": made}, plugins=(), guard=Guard())
     (listener,) = listeners_of(registry, {}, {}, {}).values()
     for kind in (EventKind.DEPLOYED, EventKind.ROLLED_BACK):
-        listener.tell(Event(NOW, kind, f"it is {kind}"), NotifierContext(host="gw", now=NOW, stopping=bool))
+        listener.tell(
+            Event(at=NOW, kind=kind, text=f"it is {kind}"), NotifierContext(host="gw", now=NOW, stopping=bool)
+        )
     assert told == ["it is rolled_back"]
 
 

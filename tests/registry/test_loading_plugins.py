@@ -14,7 +14,7 @@ from agent.registry.plugins import Registry
 from support.appliances.toy import BUILT_IN, STUNNEL, ToyAppliance
 
 OFF = "It is disabled, everything else goes on."
-HOST = HostFacts("gw", ())
+HOST = HostFacts(name="gw", addresses=())
 
 
 @pytest.fixture

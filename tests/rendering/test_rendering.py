@@ -24,7 +24,7 @@ from agent.rendering.templates import Templates, digest_of, search_path
 from agent.system.layout import Layout
 from support.fakes.chains import facts
 
-HOST = HostFacts("gw", ("192.0.2.1",))
+HOST = HostFacts(name="gw", addresses=("192.0.2.1",))
 KEY = ChainFile(path="{slot}.pem", parts=(Part.KEY, Part.FULLCHAIN))
 
 
@@ -72,7 +72,7 @@ class Shop:
             generation=NUMBER_MARK,
             chains={slot: facts(slot) for slot in slots},
             host=HOST,
-            http01=Http01(layout.webroot),
+            http01=Http01(webroot=layout.webroot),
             places=layout.module("mail"),
         )
         chain_files = [file for file in files if isinstance(file, ChainFile)]
@@ -220,12 +220,12 @@ def test_the_entry_of_a_service_is_rendered_with_its_parts(shop: Shop):
     shop.write("nginx.conf.j2", "{% for part in parts %}include {{ part.directory }}\n{% endfor %}in {{ dir }}")
     layout = Layout(shop.root)
     context = ServiceContext(
-        "nginx",
-        Path(DIRECTORY_MARK),
-        (ModulePart("web", "reverse_proxy", Path("/srv/web/1")),),
-        HOST,
-        Http01(layout.webroot),
-        layout.service("nginx"),
+        service="nginx",
+        directory=Path(DIRECTORY_MARK),
+        parts=(ModulePart(module="web", plugin="reverse_proxy", directory=Path("/srv/web/1")),),
+        host=HOST,
+        http01=Http01(webroot=layout.webroot),
+        places=layout.service("nginx"),
     )
     made = entry_of(Nginx(), Nginx().render_entry(context), context, shop.templates)
     assert list(made.texts.values()) == [f"include /srv/web/1\nin {DIRECTORY_MARK}"]

@@ -42,7 +42,14 @@ def endpoint(chain, *, ok: bool = True, problem: Problem | None = None) -> Endpo
 
 
 def order(*, permanent: bool = False, source: str = "toy", problem: Problem = BUSY, attempts: int = 2) -> OrderRecord:
-    return OrderRecord(WWW.request.id, source, attempts, None if permanent else SOON, problem.to_json(), permanent)
+    return OrderRecord(
+        request=WWW.request.id,
+        source=source,
+        attempts=attempts,
+        retry_at=None if permanent else SOON,
+        problem=problem.to_json(),
+        permanent=permanent,
+    )
 
 
 def deployed(outcome: Outcome = Outcome.LIVE, problem: Problem | None = None) -> dict[str, Deployment]:

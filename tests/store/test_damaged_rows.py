@@ -74,10 +74,20 @@ DAMAGES = [
 def fill(appliance) -> None:
     """Put a row into each table that has none on a quiet appliance."""
     now, problem = appliance.clock(), Problem("test.noted", "It was noted.")
-    request = Request(frozenset({"gone.example.test"}), KeyType.ECDSA_P256, Purpose.SERVER)
+    request = Request(names=frozenset({"gone.example.test"}), key_type=KeyType.ECDSA_P256, purpose=Purpose.SERVER)
     with appliance.store() as store, store.write():
         (binding,) = store.modules.bindings()
-        store.orders.failed(OrderRecord(request.id, "acme", 1, now, problem.to_json(), False, ""))
+        store.orders.failed(
+            OrderRecord(
+                request=request.id,
+                source="acme",
+                attempts=1,
+                retry_at=now,
+                problem=problem.to_json(),
+                permanent=False,
+                settings_digest="",
+            )
+        )
         store.orders.ask_again(request.id, now)
         store.kept_keys.add(request.id, generate_key(request.key_type), KeyRole.NEXT, now)
         store.watches.put(Watch(chain=binding.chain, next_at=now))

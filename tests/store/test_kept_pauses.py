@@ -24,7 +24,7 @@ def test_it_is_kept_when_what_is_tried_again_was_tried(store: Store):
     order = toy_ladder.failed(WANTED, retry_at=LATER, tried_at=NOW)
     deployment = Deployment("mail", 1, Outcome.BROKEN, problem=PROBLEM, retry_at=LATER, tried_at=NOW)
     refusal = Refusal("mail", "default", RefusedKind.CHAIN, "c" * 64, PROBLEM, 1, LATER, NOW)
-    watch = Watch("c" * 64, next_at=LATER, crl_at=LATER, asked_at=NOW, crl_asked_at=NOW)
+    watch = Watch(chain="c" * 64, next_at=LATER, crl_at=LATER, asked_at=NOW, crl_asked_at=NOW)
     with store.write():
         store.orders.failed(order)
         store.deployments.put(deployment)

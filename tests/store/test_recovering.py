@@ -95,7 +95,7 @@ def younger(layout: Layout) -> Root:
         with store.write():
             store.roots.add(made := a_root(), NOW)
             for number in range(500):
-                store.journal.add(Event(NOW, EventKind.BACKUP_MADE, f"{number} {'x' * 100}"))
+                store.journal.add(Event(at=NOW, kind=EventKind.BACKUP_MADE, text=f"{number} {'x' * 100}"))
         store.database.execute("pragma wal_checkpoint(truncate)")
     for path in layout.private.glob("root-*"):
         path.unlink()

@@ -477,7 +477,7 @@ def test_nothing_of_a_write_is_seen_by_others_before_its_end(store: Store):
     with store.again() as other:
         with store.write():
             store.deployments.put_generation(a_generation(), {"d": "text"}, NOW)
-            store.journal.add(Event(NOW, EventKind.STEP, "x"))
+            store.journal.add(Event(at=NOW, kind=EventKind.STEP, text="x"))
             assert other.deployments.numbers("module:mail") == []
             assert other.journal.since() == []
         assert other.deployments.numbers("module:mail") == [1]
@@ -493,7 +493,7 @@ def test_threads_that_write_at_once_wait_for_each_other(store: Store):
                 for _ in range(50):
                     with mine.write():
                         mine.remember("count", str(int(mine.meta("count") or 0) + 1))
-                        mine.journal.add(Event(NOW, EventKind.STEP, name))
+                        mine.journal.add(Event(at=NOW, kind=EventKind.STEP, text=name))
         except BaseException as error:
             failed.append(error)
 
@@ -828,30 +828,34 @@ def test_endpoints_come_back_as_they_were_seen(store: Store):
 def test_events_grow_and_are_read_from_where_one_stopped(store: Store):
     with store.write():
         numbers = [
-            store.journal.add(Event(NOW, EventKind.STEP, f"step {each}", "job", "mail", {"step": each}))
+            store.journal.add(
+                Event(at=NOW, kind=EventKind.STEP, text=f"step {each}", job="job", module="mail", detail={"step": each})
+            )
             for each in range(5)
         ]
-        store.journal.add(Event(NOW, EventKind.DRIFT, "drift", "other", "web"))
+        store.journal.add(Event(at=NOW, kind=EventKind.DRIFT, text="drift", job="other", module="web"))
     assert numbers == sorted(set(numbers))
     assert [event.text for event in store.journal.since(numbers[3])] == ["step 4", "drift"]
     assert [event.text for event in store.journal.since(job="job", limit=2)] == ["step 3", "step 4"]
     assert [event.text for event in store.journal.since(numbers[0], module="mail", limit=2)] == ["step 1", "step 2"]
     [seen] = store.journal.since(module="web")
-    assert seen == Event(NOW, EventKind.DRIFT, "drift", "other", "web", {}, numbers[-1] + 1)
+    assert seen == Event(
+        at=NOW, kind=EventKind.DRIFT, text="drift", job="other", module="web", detail={}, id=numbers[-1] + 1
+    )
 
 
 def test_old_events_are_dropped_and_numbers_go_on(store: Store):
     with store.write():
         for each in range(5):
-            store.journal.add(Event(NOW, EventKind.STEP, str(each)))
+            store.journal.add(Event(at=NOW, kind=EventKind.STEP, text=str(each)))
         store.journal.trim(keep=3)
-        last = store.journal.add(Event(NOW, EventKind.STEP, "5"))
+        last = store.journal.add(Event(at=NOW, kind=EventKind.STEP, text="5"))
     assert [event.text for event in store.journal.since()] == ["2", "3", "4", "5"]
     assert last == 6
 
 
 def test_events_and_problems_are_plain_json(store: Store):
-    event = Event(NOW, EventKind.DRIFT, "x", detail={"served": ["a"]}, id=7)
+    event = Event(at=NOW, kind=EventKind.DRIFT, text="x", detail={"served": ["a"]}, id=7)
     assert json.loads(json.dumps(event.to_json()))["at"] == "2026-11-01T12:00:00Z"
     assert Problem.from_json(json.loads(json.dumps(PROBLEM.to_json()))) == PROBLEM
 

@@ -131,11 +131,20 @@ def test_a_sealed_copy_of_each_account_key_stands_beside_the_database(layout: La
 
 
 def test_what_is_known_of_a_chain_is_kept_as_it_was(store: Store):
-    full = Watch("c", NOW, NOW + HOUR, NOW + DAY, (NOW, NOW + DAY), "https://ca.example.test/why", {"cause": "No."}, 3)
-    bare = Watch("d")
+    full = Watch(
+        chain="c",
+        next_at=NOW,
+        crl_at=NOW + HOUR,
+        renew_at=NOW + DAY,
+        window=(NOW, NOW + DAY),
+        explanation="https://ca.example.test/why",
+        problem={"cause": "No."},
+        attempts=3,
+    )
+    bare = Watch(chain="d")
     with store.write():
         store.watches.put(bare)
-        store.watches.put(Watch("c", NOW))
+        store.watches.put(Watch(chain="c", next_at=NOW))
         store.watches.put(full)
     assert store.watches.all() == {"c": full, "d": bare}
     assert (store.watches.of("c"), store.watches.of("e")) == (full, None)
@@ -148,8 +157,8 @@ def test_what_is_known_of_chains_that_are_gone_is_forgotten(store: Store):
     chain = a_chain()
     with store.write():
         store.chains.add(chain, source="acme", now=NOW, request="r")
-        store.watches.put(Watch(chain.id))
-        store.watches.put(Watch("gone"))
+        store.watches.put(Watch(chain=chain.id))
+        store.watches.put(Watch(chain="gone"))
         store.watches.forget_gone()
     assert set(store.watches.all()) == {chain.id}
 
@@ -158,7 +167,7 @@ def test_what_is_known_of_chains_that_are_gone_is_forgotten(store: Store):
 
 
 def asked(*names: str) -> Request:
-    return Request(frozenset(names), KeyType.ECDSA_P256)
+    return Request(names=frozenset(names), key_type=KeyType.ECDSA_P256)
 
 
 def test_names_that_fail_keep_their_beginning_and_what_they_were_asked_for_with(store: Store):
@@ -289,7 +298,7 @@ def test_a_person_insists_until_there_is_a_new_chain(store: Store):
     "change",
     [
         lambda store: store.account_keys.add(make_account_key(), NOW),
-        lambda store: store.watches.put(Watch("c")),
+        lambda store: store.watches.put(Watch(chain="c")),
         lambda store: store.failing.add("acme", ["a"], asked("a"), NOW),
     ],
 )

@@ -45,7 +45,7 @@ class Bad(Source):
     def offers(self, request, state):
         return Offer(serves="bad.test" in str(request.names))
     def due(self, request, state, now):
-        return Due(now, "there is none yet")
+        return Due(at=now, reason="there is none yet")
     def obtain(self, request, session):
         return session.issue(request, timedelta(days=30))
 '''

@@ -114,7 +114,7 @@ def public_names() -> str:
 def _described(name: str) -> str:
     if name in WITHOUT_DOCSTRING:
         return WITHOUT_DOCSTRING[name]
-    if chainwright._HOMES[name] == "contract.fields":
+    if chainwright._HOMES[name] == "agent.contract.fields" and name not in {"Listen", "Url"}:
         return "A type of setting, see below."
     return (inspect.getdoc(getattr(chainwright, name)) or "").partition("\n")[0]
 
@@ -122,6 +122,8 @@ def _described(name: str) -> str:
 WITHOUT_DOCSTRING = {
     "Action": "A `Command` or a `Signal`.",
     "CONTRACT": "Version of the plugin contract that this agent keeps, major and minor.",
+    "Backend": "A type of setting: a `Url` whose path ends in `/`.",
+    "PrivateKey": "A private key of cryptography, of a type that chains may have.",
     "TLS_KEY_TYPES": "What every TLS server takes, in the order in which most prefer them.",
     "hookimpl": "Marks a function as the answer to a hook.",
 }

@@ -118,7 +118,7 @@ def test_a_process_that_is_younger_than_the_pid_file_gets_no_signal(tmp_path, in
     pid_file.write_text(f"{innocent.pid}\n")
     before = started_at(innocent.pid) - 60
     os.utime(pid_file, (before, before))
-    result = SystemRunner().run(Signal(pid_file, "KILL"))
+    result = SystemRunner().run(Signal(pid_file, name="KILL"))
     assert (result.ok, result.missing) == (False, True)
     assert result.output == f"{pid_file} names pid {innocent.pid}, which is another process: it started later"
     assert innocent.poll() is None
@@ -160,7 +160,7 @@ def test_what_is_no_pid_file_is_read_at_once_as_none(tmp_path, innocent, kind):
         case _:
             pid_file = real
     assert why(pid_file).startswith(f"{pid_file} is not believed: it is ")
-    assert SystemRunner().run(Signal(pid_file, "KILL")).missing
+    assert SystemRunner().run(Signal(pid_file, name="KILL")).missing
     assert innocent.poll() is None
 
 
@@ -183,11 +183,11 @@ def test_a_user_can_name_his_own_processes_only(tmp_path, innocent):
     os.chown(pid_file.parent, NOBODY, NOBODY)
     reason = f"{pid_file} names pid {innocent.pid}, which isn't of the user who can write that file"
     assert why(pid_file) == reason
-    result = SystemRunner().run(Signal(pid_file, "KILL"))
+    result = SystemRunner().run(Signal(pid_file, name="KILL"))
     assert result.output == reason
     with subprocess.Popen(["sleep", "600"], user=NOBODY) as theirs:
         pid_file.write_text(f"{theirs.pid}\n")
-        assert SystemRunner().run(Signal(pid_file, "TERM")).ok
+        assert SystemRunner().run(Signal(pid_file, name="TERM")).ok
         assert theirs.wait(20) == -signal.SIGTERM
     assert innocent.poll() is None
 

@@ -197,10 +197,10 @@ def sleeper(tmp_path: Path):
 
 
 def test_a_signal_goes_to_the_process_of_the_pid_file(tmp_path: Path, sleeper):
-    result = SystemRunner().run(Signal(tmp_path / "pid", "USR1"))
+    result = SystemRunner().run(Signal(tmp_path / "pid", name="USR1"))
     assert (result.ok, result.exit_code) == (True, 0)
     assert sleeper.wait(LONGEST_WAIT) == -signal.SIGUSR1
-    gone = SystemRunner().run(Signal(tmp_path / "pid", "USR1"))
+    gone = SystemRunner().run(Signal(tmp_path / "pid", name="USR1"))
     assert (gone.ok, gone.missing) == (False, True)
     assert gone.summary == f"no process has the number in {tmp_path / 'pid'}"
 
@@ -210,12 +210,12 @@ def test_a_pid_file_that_names_no_process_harms_nobody(tmp_path: Path, content: 
     if content is not None:
         (tmp_path / "pid").write_bytes(content.encode("latin-1"))
     assert process_of(tmp_path / "pid") is None
-    assert SystemRunner().run(Signal(tmp_path / "pid", "KILL")).missing
+    assert SystemRunner().run(Signal(tmp_path / "pid", name="KILL")).missing
 
 
 def test_a_signal_that_does_not_exist_is_refused_at_once():
     with pytest.raises(ValueError, match='there is no signal "RELOAD"'):
-        Signal(Path("/run/x.pid"), "RELOAD")
+        Signal(Path("/run/x.pid"), name="RELOAD")
     assert str(Signal(Path("/run/x.pid"))) == "SIGHUP to the process of /run/x.pid"
 
 

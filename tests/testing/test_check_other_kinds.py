@@ -23,7 +23,7 @@ class Vault(Source):
         return Offer(serves=True)
 
     def due(self, request, state, now):
-        return Due(now, "always")
+        return Due(at=now, reason="always")
 
     def obtain(self, request, context):
         context.save({"order": "7"})

@@ -55,13 +55,13 @@ class Branches(Module):
     def consequences_of(self, change: Change, observed: str) -> Iterable[Consequence]:
         for branch in observed.split():
             if change.kind == "root" and not change.bridged:
-                yield Consequence(f"The tunnel to {branch} stops until it has the new root.", "outage")
+                yield Consequence(f"The tunnel to {branch} stops until it has the new root.", severity="outage")
             elif change.kind == "retirement":
                 yield Consequence(f"The tunnel to {branch} stops if it knows only the root before.")
             elif change.kind != "root" and change.slots:
                 yield Consequence(f"The tunnel to {branch} drops once.")
         if change.kind == "peer":
-            yield Consequence("A tunnel stops for good.", "outage")
+            yield Consequence("A tunnel stops for good.", severity="outage")
 
 
 @hookimpl

@@ -118,10 +118,10 @@ class Keen(Source):
 
     def due(self, request: Request, state: RequestState, now: datetime) -> Due:
         if state.chain is None:
-            return Due(now, "there is no chain of keen yet")
+            return Due(at=now, reason="there is no chain of keen yet")
         if state.watch is not None and state.watch.renew_at is not None:
-            return Due(state.watch.renew_at, "its CA says so")
-        return Due(state.chain.not_after - timedelta(days=30), "a third is left")
+            return Due(at=state.watch.renew_at, reason="its CA says so")
+        return Due(at=state.chain.not_after - timedelta(days=30), reason="a third is left")
 
     def obtain(self, request: Request, session: OrderContext) -> Chain:
         desk = Desk(self.desk)
@@ -193,7 +193,7 @@ class Keen(Source):
         renew_at = now + timedelta(days=rule["renew_in"]) if "renew_in" in rule else None
         next_at = now + timedelta(seconds=rule.get("again", 21600))
         window = (renew_at, renew_at + timedelta(days=1)) if renew_at else None
-        return Watch(chain.id, next_at, renew_at=renew_at, window=window, explanation=rule.get("why", ""))
+        return Watch(chain=chain.id, next_at=next_at, renew_at=renew_at, window=window, explanation=rule.get("why", ""))
 
     def revoke(self, chain: Chain, reason: str, office: SourceContext) -> None:
         desk = Desk(self.desk)

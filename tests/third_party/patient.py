@@ -18,8 +18,8 @@ class Patient(Source):
 
     def due(self, request: Request, state: RequestState, now: datetime) -> Due:
         if state.chain is None:
-            return Due(now, "there is no chain of patient yet")
-        return Due(state.chain.not_after, "it ends")
+            return Due(at=now, reason="there is no chain of patient yet")
+        return Due(at=state.chain.not_after, reason="it ends")
 
     def obtain(self, request: Request, session: OrderContext) -> Chain:
         session.progress("waiting")

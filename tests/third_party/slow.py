@@ -18,9 +18,9 @@ class Slow(Source):
 
     def due(self, request: Request, state: RequestState, now: datetime) -> Due:
         if state.chain is None:
-            return Due(now, "there is no chain of slow yet")
+            return Due(at=now, reason="there is no chain of slow yet")
         left = (state.chain.not_after - state.chain.not_before) / 3
-        return Due(state.chain.not_after - left, "a third of its lifetime is left")
+        return Due(at=state.chain.not_after - left, reason="a third of its lifetime is left")
 
     def obtain(self, request: Request, session: OrderContext) -> Chain:
         tries = int(session.saved.get("tries", 0)) + 1

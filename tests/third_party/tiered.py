@@ -23,8 +23,8 @@ class Tiered(Source):
 
     def due(self, request: Request, state: RequestState, now: datetime) -> Due:
         if state.chain is None:
-            return Due(now, "there is no chain of tiered yet")
-        return Due(state.chain.not_after - timedelta(days=30), "a third is left")
+            return Due(at=now, reason="there is no chain of tiered yet")
+        return Due(at=state.chain.not_after - timedelta(days=30), reason="a third is left")
 
     def obtain(self, request: Request, session: OrderContext) -> Chain:
         desk = Path(self.desk)

@@ -36,7 +36,7 @@ from timemachine.sources import sources_of
 from timemachine.wire import FIRST_PORT, Wire
 
 PLUGIN = Path(__file__).parent / "sites.py"
-HOST = HostFacts("gw", ("192.0.2.1",))
+HOST = HostFacts(name="gw", addresses=("192.0.2.1",))
 MEMORY = Path("/dev/shm")
 
 
@@ -106,7 +106,7 @@ class Appliance:
         ]
         for number, module in enumerate(self.modules):
             lines += [f"[modules.{module}]", 'plugin = "sites"', f"port = {FIRST_PORT + number}"]
-            lines += [f'instance = "{module}"', f'broken = "{self.broken_modules.get(module, "")}"']
+            lines += [f'broken = "{self.broken_modules.get(module, "")}"']
             for kind in ("names", "own", "alone"):
                 found = [site.name for site in self.sites if (site.module, site.kind) == (module, kind)]
                 lines += [f"{kind} = {found}"]

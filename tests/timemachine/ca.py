@@ -142,7 +142,7 @@ class Authority:
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in wanted]), critical=False)
             .sign(self._key, hashes.SHA256(), ecdsa_deterministic=True)
         )
-        chain = Chain(key, leaf, (self.intermediate,), self.root)
+        chain = Chain(key=key, leaf=leaf, intermediates=(self.intermediate,), anchor=self.root)
         self.issued[chain.id] = Issued(chain.id, frozenset(wanted), at, begin, leaf.not_valid_after_utc)
         return chain
 

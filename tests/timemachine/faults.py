@@ -87,7 +87,7 @@ def raises_no_more(run: Run, fault: Fault) -> None:
 
 def module_raises(run: Run, fault: Fault) -> None:
     """Let a hook of one module raise, as its settings are not what its plugin takes them for."""
-    run.box.broken_modules[run.module_of(fault)] = ("needs", "render", "endpoints")[fault.choice // 7 % 3]
+    run.box.broken_modules[run.module_of(fault)] = ("declare_needs", "render_files", "probes")[fault.choice // 7 % 3]
     run.box.configure()
 
 

@@ -19,12 +19,11 @@ class Sites(Module):
     alone: tuple[Name, ...] = ()
     """Those that only the own root may certify."""
     port: int
-    instance: str
     broken: str = ""
     """The method that raises."""
 
     def declare_needs(self, host: HostFacts) -> Iterable[Need]:
-        self.may_raise("needs")
+        self.may_raise("declare_needs")
         for name in self.names:
             yield self.need(name, slot=name.split(".")[0])
         for name in self.own:
@@ -33,7 +32,7 @@ class Sites(Module):
             yield self.need(name, slot=name.split(".")[0], sources=("local",))
 
     def render_files(self, context: Context) -> Iterable[Text]:
-        self.may_raise("render")
+        self.may_raise("render_files")
         table = [
             f"{name} {name.split('.')[0]}.pem\n" for name in self.all_names if name.split(".")[0] in context.chains
         ]
@@ -46,7 +45,7 @@ class Sites(Module):
         return _command("reload", self.instance)
 
     def probes(self, context: Context) -> Iterable[Endpoint]:
-        self.may_raise("endpoints")
+        self.may_raise("probes")
         for name in self.all_names:
             yield Endpoint(port=self.port, server_name=name, slot=name.split(".")[0])
 

@@ -115,8 +115,8 @@ class Company(Source):
         """Renew when a third is left."""
         self._may_raise("due")
         if state.chain is None:
-            return Due(now, "there is none yet")
-        return Due(renewal_instant(state.chain.not_before, state.chain.not_after), "a third is left")
+            return Due(at=now, reason="there is none yet")
+        return Due(at=renewal_instant(state.chain.not_before, state.chain.not_after), reason="a third is left")
 
     def obtain(self, request: Request, context: OrderContext) -> Chain:
         """Order a chain."""

@@ -142,7 +142,7 @@ class Wire:
         served = service.serves.get(endpoint.server_name) if service and service.runs else None
         if service is None or served is None:
             return Observation(endpoint, None, ProbeFailed(str(endpoint), "connection refused", dead=True))
-        seen = Served(served.fingerprints, service.generation)
+        seen = Served(fingerprints=served.fingerprints, generation=service.generation)
         problem: AgentError | None = mismatch(endpoint, seen, expected)
         return Observation(endpoint, seen, problem)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import requests
 
     from agent.contract.source import SourceContext
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
     from agent.sources.acme.client import AcmeClient
 
 ExternalAccount = tuple[str, str, str]

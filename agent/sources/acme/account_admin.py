@@ -14,7 +14,7 @@ from agent.sources.acme.preflight.findings import lines
 
 if TYPE_CHECKING:
     from agent.contract.source import SourceContext
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
     from agent.sources.acme.limits import LimitUsage
     from agent.sources.acme.messages import Account
     from agent.sources.acme.source import AcmeSource

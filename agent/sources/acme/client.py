@@ -40,7 +40,7 @@ from agent.system.names import is_address
 
 if TYPE_CHECKING:
     from agent.contract.source import SourceContext
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 FINALIZE_TRIES = 3
 """How often a signing request is sent when it's not known whether the CA has got it."""

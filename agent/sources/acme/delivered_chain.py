@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from agent.pki.anchors import Anchors
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 
 MOST_CERTIFICATES = 100
@@ -65,7 +65,7 @@ def _ordered(key: PrivateKey, given: Sequence[x509.Certificate]) -> Chain:
     leaf, *issuers = unique
     anchor = issuers.pop() if issuers and is_self_signed(issuers[-1]) else None
     try:
-        return Chain(key, leaf, tuple(issuers), anchor)
+        return Chain(key=key, leaf=leaf, intermediates=tuple(issuers), anchor=anchor)
     except ChainError:
         return Chain.build(key, _related(key, unique))
 
@@ -93,7 +93,7 @@ def _completed(chain: Chain, anchors: Anchors, earlier: Sequence[x509.Certificat
             intermediates.append(issuer)
     if (tuple(intermediates), anchor) == (chain.intermediates, chain.anchor):
         return chain
-    return Chain(chain.key, chain.leaf, tuple(intermediates), anchor)
+    return Chain(key=chain.key, leaf=chain.leaf, intermediates=tuple(intermediates), anchor=anchor)
 
 
 def _issuer_of(certificate: x509.Certificate, known: Iterable[x509.Certificate]) -> x509.Certificate | None:

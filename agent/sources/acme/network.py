@@ -24,7 +24,7 @@ from agent.sources.acme.signing import Signer
 from agent.sources.acme.transport import Transport
 
 if TYPE_CHECKING:
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 NONCES_KEPT = 64
 NONCE_FRESH_FOR = 60.0

@@ -15,13 +15,13 @@ JITTER = 0.02
 def renewal_due(chain: ChainRecord | None, watch: Watch | None, now: datetime) -> Due:
     """Return when a new chain is to be asked for. Pure; `watch` counts only where it's about `chain`."""
     if chain is None:
-        return Due(now, "there is no chain of the CA yet")
+        return Due(at=now, reason="there is no chain of the CA yet")
     suggested = watch.renew_at if watch is not None and watch.chain == chain.id else None
     if suggested is None:
         at = renewal_instant(chain.not_before, chain.not_after) - jitter(chain)
-        return Due(at, f"its renewal has been due since {at:%Y-%m-%d}" if at <= now else "in good time")
+        return Due(at=at, reason=f"its renewal has been due since {at:%Y-%m-%d}" if at <= now else "in good time")
     at = min(suggested, safety_floor(chain.not_before, chain.not_after))
-    return Due(at, _reason(at, suggested, now))
+    return Due(at=at, reason=_reason(at, suggested, now))
 
 
 def jitter(chain: ChainRecord) -> timedelta:

@@ -44,7 +44,7 @@ def inquire(
     The instant is chosen once, evenly within the window, and kept until the window changes (RFC 9773 section 4.2); one that
     is over means now. Never asked after the chain's end. Raises `RenewalInfoUnknown`; what was known stays right.
     """
-    known = replace(watch or Watch(chain.id), next_at=None, problem=None, attempts=0)
+    known = replace(watch or Watch(chain=chain.id), next_at=None, problem=None, attempts=0)
     if now >= chain.not_after:
         return known
     try:

@@ -19,7 +19,7 @@ from agent.pki.signing_request import make_request
 if TYPE_CHECKING:
     from cryptography.x509 import CertificateSigningRequest
 
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
     from agent.sources.acme.messages import Order
 
 VERSION = 1

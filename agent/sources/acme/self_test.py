@@ -89,7 +89,7 @@ def ask(name: str, token: str, address: str, ports: Ports, deadline: float, allo
     followed = server = ""
     for _ in range(MOST_REDIRECTIONS + 1):
         parts = urlsplit(url)
-        where = Address(address, _port(parts, ports))
+        where = Address(host=address, port=_port(parts, ports))
         seen = _get(parts, where, deadline, allowed)
         server = seen.server if seen.status else server
         seen = replace(seen, at=followed, server=server, nobody=seen.nobody and not followed)

@@ -13,7 +13,7 @@ from josepy.jwk import JWK, JWKEC, JWKRSA
 from agent.errors.chain import KeyUnsupported
 
 if TYPE_CHECKING:
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
 
 CURVES = {"secp256r1": ES256, "secp384r1": ES384}
 

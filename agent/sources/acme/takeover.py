@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from agent.contract.source import SourceContext
     from agent.pki.chain import Chain
-    from agent.pki.key import PrivateKey
+    from agent.pki.private_key import PrivateKey
     from agent.sources.acme.source import AcmeSource
     from agent.store.source_memory import Memories
 

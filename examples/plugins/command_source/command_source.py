@@ -34,9 +34,9 @@ class CommandSource(Source):
 
     def due(self, request: Request, state: RequestState, now: datetime) -> Due:
         if state.chain is None:
-            return Due(now, f"{self.program} has not signed it yet")
+            return Due(at=now, reason=f"{self.program} has not signed it yet")
         third = (state.chain.not_after - state.chain.not_before) / 3
-        return Due(state.chain.not_after - third, "a third of its lifetime is left")
+        return Due(at=state.chain.not_after - third, reason="a third of its lifetime is left")
 
     def obtain(self, request: Request, context: OrderContext) -> Chain:
         key, argv = context.key_for(request), [str(context.rooted(self.program))]

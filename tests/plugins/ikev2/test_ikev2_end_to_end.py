@@ -188,7 +188,9 @@ def test_one_uploaded_wildcard_chain_serves_every_slot_but_the_head_office_s(vpn
     assert {slot for slot, chain in chains.items() if chain == uploaded} == {"default", "far.example.test"}
     assert chains["head-office"] != uploaded
     for name in (DOMAIN, "far.example.test"):
-        served = IkeProbe().look(Endpoint(port=vpn.port, server_name=name), time.monotonic() + 10, Expected((), 0))
+        served = IkeProbe().look(
+            Endpoint(port=vpn.port, server_name=name), time.monotonic() + 10, Expected(fingerprints=(), generation=0)
+        )
         assert served.fingerprints == (uploaded, sha256(ca.certificate))
 
 

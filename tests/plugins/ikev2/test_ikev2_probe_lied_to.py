@@ -63,7 +63,7 @@ def instead(*payloads: Payload) -> Callable[[list[Payload]], list[Payload]]:
 
 def look(port: int, host: str = "127.0.0.1", seconds: float = 20) -> tuple[str, ...]:
     endpoint = Endpoint(host=host, port=port, server_name=NAME)
-    return IkeProbe().look(endpoint, time.monotonic() + seconds, Expected((), 1)).fingerprints
+    return IkeProbe().look(endpoint, time.monotonic() + seconds, Expected(fingerprints=(), generation=1)).fingerprints
 
 
 # Honest ones

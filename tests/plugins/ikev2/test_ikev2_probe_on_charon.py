@@ -49,7 +49,11 @@ def fingerprints(*parties: Party) -> tuple[str, ...]:
 
 def look(port: int, *, host: str = "127.0.0.1", name: str = NAME, seconds: float = 20, **options) -> tuple[str, ...]:
     endpoint = Endpoint(host=host, port=port, server_name=name)
-    return IkeProbe(**options).look(endpoint, time.monotonic() + seconds, Expected((), 1)).fingerprints
+    return (
+        IkeProbe(**options)
+        .look(endpoint, time.monotonic() + seconds, Expected(fingerprints=(), generation=1))
+        .fingerprints
+    )
 
 
 def refused(port: int, **options) -> str:

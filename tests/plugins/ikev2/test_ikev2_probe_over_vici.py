@@ -23,7 +23,7 @@ def place() -> Iterator[Path]:
 
 def failure(path: Path, seconds: float = 20.0) -> ProbeFailed:
     with pytest.raises(ProbeFailed) as caught:
-        ViciProbe().look(Endpoint(path=path), time.monotonic() + seconds, Expected((LEAF,), 1))
+        ViciProbe().look(Endpoint(path=path), time.monotonic() + seconds, Expected(fingerprints=(LEAF,), generation=1))
     return caught.value
 
 

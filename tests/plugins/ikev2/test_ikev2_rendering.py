@@ -20,12 +20,16 @@ from support import golden
 from support.appliances.ikev2 import ALICE, CARDS, DOMAIN, ROAD
 from support.appliances.staged import StagedAppliance
 
-HOST = HostFacts("gw", ("127.0.0.1", "::1"))
+HOST = HostFacts(name="gw", addresses=("127.0.0.1", "::1"))
 SITES = {"local_ts": ["10.77.0.0/24"], "remote_ts": ["10.78.0.0/24"]}
 NORTH = {"name": "north", "peer": "north.example.test", **SITES}
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
 ISSUER = Issuer(
-    "ab" * 32, "gw Root CA", CERTIFICATE, "-----BEGIN X509 CRL-----\nMA==\n-----END X509 CRL-----\n", present=True
+    sha256="ab" * 32,
+    subject="gw Root CA",
+    certificates=CERTIFICATE,
+    crl="-----BEGIN X509 CRL-----\nMA==\n-----END X509 CRL-----\n",
+    present=True,
 )
 
 RETIRED = replace(ISSUER, sha256="cd" * 32, present=False, phase=RootPhase.RETIRED)
@@ -59,7 +63,12 @@ def entry(**service) -> dict[str, str]:
     places = Layout(Path("/")).service("strongswan")
     directory = places.state.parents[1] / "modules/ikev2/7"
     context = ServiceContext(
-        "strongswan", places.state / "3", (ModulePart("ikev2", "ikev2", directory),), HOST, None, places
+        service="strongswan",
+        directory=places.state / "3",
+        parts=(ModulePart(module="ikev2", plugin="ikev2", directory=directory),),
+        host=HOST,
+        http01=None,
+        places=places,
     )
     templates = Templates(search_path(Layout(Path("/nowhere")).templates, "strongswan", StrongSwan), "strongswan")
     rendering = entry_of(declaration, declaration.render_entry(context), context, templates)
@@ -234,7 +243,10 @@ def session(connection: str, user: str, state: str = "ESTABLISHED") -> str:
 def sentences(
     module: IKEv2, observed: str = "", slots: tuple[str, ...] = (), kind: str = "root", **more: bool
 ) -> dict[str, str]:
-    return {each.sentence: each.severity for each in module.consequences_of(Change(kind, "", slots, **more), observed)}
+    return {
+        each.sentence: each.severity
+        for each in module.consequences_of(Change(kind=kind, subject="", slots=slots, **more), observed)
+    }
 
 
 def test_another_root_names_each_branch_and_who_is_connected():

@@ -30,7 +30,7 @@ class Dialler(threading.Thread):
     def run(self) -> None:
         while not self.over.is_set():
             try:
-                served = IkeProbe().look(self.endpoint, time.monotonic() + 10, Expected((), 0))
+                served = IkeProbe().look(self.endpoint, time.monotonic() + 10, Expected(fingerprints=(), generation=0))
                 self.leaves.append(served.fingerprints[0])
             except Exception as error:
                 self.refusals.append(str(error))

@@ -12,7 +12,15 @@ OWNER = "_25._tcp.mail.example.com"
 
 
 def row(key: KeyRole, published: bool | None) -> TlsaRow:
-    return TlsaRow("mail", "default", OWNER, f"3 1 1 {str(key) * 4}", key, published, CHAIN.id)
+    return TlsaRow(
+        module="mail",
+        slot="default",
+        owner=OWNER,
+        record=f"3 1 1 {str(key) * 4}",
+        key=key,
+        published=published,
+        chain=CHAIN.id,
+    )
 
 
 def page(agent: FakeApi, browser: Browser, *rows: TlsaRow) -> str:

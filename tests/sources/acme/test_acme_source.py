@@ -22,7 +22,7 @@ NOTHING = RequestState(chain=None, bound=None, order=None, root=None)
 
 
 def request(*names: str, key_type: KeyType = KeyType.ECDSA_P256, purpose: Purpose = Purpose.SERVER) -> Request:
-    return Request(frozenset(names or {"www.chain.dev"}), key_type, purpose)
+    return Request(names=frozenset(names or {"www.chain.dev"}), key_type=key_type, purpose=purpose)
 
 
 def refusal(**settings: object) -> str:
@@ -191,8 +191,8 @@ def due(state: RequestState):
 
 def suggestion(of: RequestState, renew_at) -> RequestState:
     assert of.chain is not None
-    watch = Watch(of.chain.id, renew_at=renew_at)
-    return RequestState(of.chain, of.bound, None, None, watch)
+    watch = Watch(chain=of.chain.id, renew_at=renew_at)
+    return RequestState(chain=of.chain, bound=of.bound, order=None, root=None, watch=watch)
 
 
 def test_without_a_chain_it_is_due_at_once():
@@ -238,5 +238,5 @@ def test_it_is_said_that_a_renewal_can_t_wait():
 
 def test_what_the_ca_said_of_another_chain_does_not_count():
     asked = state(90, DAY)
-    other = Watch("b" * 64, renew_at=NOW)
-    assert due(RequestState(asked.chain, asked.bound, None, None, other)) == due(asked)
+    other = Watch(chain="b" * 64, renew_at=NOW)
+    assert due(RequestState(chain=asked.chain, bound=asked.bound, order=None, root=None, watch=other)) == due(asked)

@@ -267,9 +267,8 @@ def test_a_stranger_in_one_family_is_told_with_its_address(tmp_path: Path, right
         again = here.refusal(NAME)
     assert isinstance(error, AnsweredByAnother)
     assert error.failed == {NAME, WWW}
-    assert str(error.problem.cause).endswith(
-        f"Toy/1 at {Address(wrong, there.port)} says 404 Not Found; {Address(right, there.port)} answers rightly."
-    )
+    bad, good = (Address(host=host, port=there.port) for host in (wrong, right))
+    assert str(error.problem.cause).endswith(f"Toy/1 at {bad} says 404 Not Found; {good} answers rightly.")
     assert again.failed == {NAME}, "what answered in the other family is not believed"
 
 
@@ -278,15 +277,15 @@ def test_a_family_in_which_nobody_listens_is_said_and_left_to_the_ca(tmp_path: P
     with listening(web(stateless), host=right) as there, dual(tmp_path, there.port, V4, V6) as here:
         [said] = here.prepare()
         assert said == (
-            f"A CA may find nobody who answers for {NAME}: {Address(silent, there.port)}: nobody listens there "
-            f"(connection refused); {Address(right, there.port)} answers rightly."
+            f"A CA may find nobody who answers for {NAME}: {Address(host=silent, port=there.port)}: nobody listens there "
+            f"(connection refused); {Address(host=right, port=there.port)} answers rightly."
         )
         assert here.prepare() == (), "it is said once"
 
 
 def test_a_name_at_whose_only_address_nobody_listens_is_not_answered(tmp_path: Path):
     with listening(web(stateless)) as there, dual(tmp_path, there.port, V6) as here:
-        assert f"{Address(V6, there.port)}: nobody listens there" in str(here.refusal())
+        assert f"{Address(host=V6, port=there.port)}: nobody listens there" in str(here.refusal())
 
 
 def test_each_of_several_addresses_of_a_name_has_to_answer(tmp_path: Path):
@@ -581,7 +580,7 @@ from agent.sources.acme.http01 import Answers
 root, user, port, free = sys.argv[1:]
 
 def answers(port):
-    return Answers(Http01(Path(root), "thumbprint"), port=int(port), addresses=lambda: ["127.0.0.1"])
+    return Answers(Http01(webroot=Path(root), thumbprint="thumbprint"), port=int(port), addresses=lambda: ["127.0.0.1"])
 
 names = ["a.example.com", "www.example.com"]
 warm = answers(free)  # the interpreter may stand where nobody else can read it
@@ -692,12 +691,14 @@ def test_what_a_crash_has_left_is_removed_a_day_later(tmp_path: Path):
 
 def test_without_an_account_key_nothing_can_be_answered(tmp_path: Path):
     with pytest.raises(ValueError, match="without an account key"):
-        Answers(Http01(tmp_path))
+        Answers(Http01(webroot=tmp_path))
 
 
 def test_the_answer_of_an_older_account_key_is_not_taken_for_ours(tmp_path: Path):
     with listening(web(stateless)) as there:
-        answers = Answers(Http01(tmp_path, "newer"), port=there.port, addresses=lambda: ["127.0.0.1"])
+        answers = Answers(
+            Http01(webroot=tmp_path, thumbprint="newer"), port=there.port, addresses=lambda: ["127.0.0.1"]
+        )
         with pytest.raises(AnsweredByAnother, match="200 OK"):
             answers.prepare([NAME], retry_at=AT)
         answers.close()
@@ -705,5 +706,5 @@ def test_the_answer_of_an_older_account_key_is_not_taken_for_ours(tmp_path: Path
 
 def test_a_looking_is_what_the_product_makes(tmp_path: Path):
     here = Looking(tmp_path)
-    assert here.answers.http01 == Http01(tmp_path, THUMBPRINT)
+    assert here.answers.http01 == Http01(webroot=tmp_path, thumbprint=THUMBPRINT)
     here.answers.close()

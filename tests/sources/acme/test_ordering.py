@@ -65,7 +65,9 @@ def test_a_chain_is_ordered_and_each_step_is_told(at: Opened, pebble):
 
 def test_the_source_itself_obtains_a_chain(at: Opened, pebble):
     orderer = at(pebble)
-    chain = orderer.source.obtain(Request(frozenset({"itself.chain.dev"}), KeyType.ECDSA_P256), orderer.order_context())
+    chain = orderer.source.obtain(
+        Request(names=frozenset({"itself.chain.dev"}), key_type=KeyType.ECDSA_P256), orderer.order_context()
+    )
     assert chain.covers(["itself.chain.dev"])
 
 

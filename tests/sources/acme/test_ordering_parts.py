@@ -16,7 +16,7 @@ from agent.sources.acme.delivered_chain import Delivered, NotAsOrdered, read_del
 from agent.sources.acme.saved_order import SavedOrder
 from support.cas import certificates as toy_ca
 
-REQUEST = Request(frozenset({"a.chain.dev", "b.chain.dev"}), KeyType.ECDSA_P256)
+REQUEST = Request(names=frozenset({"a.chain.dev", "b.chain.dev"}), key_type=KeyType.ECDSA_P256)
 KEY = toy_ca.p256_key()
 ROOT = toy_ca.root("Root A")
 ISSUER = ROOT.authority("Issuer A1")
@@ -117,7 +117,7 @@ def test_an_order_is_read_back_as_it_was_saved():
 
 
 def signing_request(*names: str) -> x509.CertificateSigningRequest:
-    request = Request(frozenset(names), KeyType.RSA_2048)
+    request = Request(names=frozenset(names), key_type=KeyType.RSA_2048)
     return SavedOrder.new(request, generate_key(request.key_type), "d", "a").signing_request
 
 

@@ -90,7 +90,7 @@ def test_a_ca_that_suggests_nothing_is_not_asked_again(at: Opened, old_pebble):
     orderer = at(old_pebble)
     chain = orderer.order("silent.renewal.dev")
     watch = ask(orderer, chain)
-    assert watch == Watch(chain.id)
+    assert watch == Watch(chain=chain.id)
     assert renewal_due(record_of(chain), watch, now()).reason == "in good time"
 
 
@@ -160,7 +160,7 @@ def test_a_chain_that_the_ca_does_not_know_is_asked_about_again_in_six_hours(at:
     root = toy_ca.root(now=now())
     stranger = root.leaf("stranger.renewal.dev", now=now())
     with pytest.raises(RenewalInfoUnknown) as raised:
-        ask(orderer, Chain(stranger.key, stranger.certificate, (), root.certificate))
+        ask(orderer, Chain(key=stranger.key, leaf=stranger.certificate, intermediates=(), anchor=root.certificate))
     assert raised.value.retry_at > now() + 5.9 * HOUR
 
 

@@ -39,7 +39,7 @@ def record(days: float = 90, chain: str = "80" * 32) -> ChainRecord:
 
 
 def suggested(at: datetime, chain: str = "80" * 32) -> Watch:
-    return Watch(chain, renew_at=at)
+    return Watch(chain=chain, renew_at=at)
 
 
 # What is due
@@ -124,7 +124,7 @@ class Fixed(random.Random):
 def chain() -> Chain:
     root = toy_ca.root()
     leaf = root.leaf("www.example.com")
-    return Chain(leaf.key, leaf.certificate, (), root.certificate)
+    return Chain(key=leaf.key, leaf=leaf.certificate, intermediates=(), anchor=root.certificate)
 
 
 def window(begins: timedelta, ends: timedelta, **more) -> RenewalInfo:
@@ -185,12 +185,12 @@ def test_the_ca_says_when_to_ask_again_within_a_minute_and_a_day(chain, retry_af
 
 
 def test_a_ca_that_never_says_anything_is_not_asked_again(chain):
-    assert ask(chain, None) == Watch(chain.id)
+    assert ask(chain, None) == Watch(chain=chain.id)
 
 
 def test_a_chain_that_has_expired_is_not_asked_about(chain):
     ca = Ca()
-    known = Watch(chain.id, next_at=NOW, renew_at=NOW, window=(NOW, NOW + DAY))
+    known = Watch(chain=chain.id, next_at=NOW, renew_at=NOW, window=(NOW, NOW + DAY))
     found = inquire(ca.renewal_info, chain, known, chain.not_after, Fixed(0))
     assert (ca.asked, found.next_at, found.renew_at) == ([], None, NOW)
 
@@ -264,7 +264,7 @@ BROKEN = CaUnreachable("its answer is no JSON", url="https://ca.example/ari/x", 
 )
 def test_what_may_pass_is_tried_again_soon_and_what_will_not_in_six_hours(chain, failure, attempts, pause):
     with pytest.raises(RenewalInfoUnknown) as raised:
-        ask(chain, failure, watch=Watch(chain.id, attempts=attempts), chance=0)
+        ask(chain, failure, watch=Watch(chain=chain.id, attempts=attempts), chance=0)
     assert raised.value.retry_at == NOW + pause
 
 
@@ -281,11 +281,11 @@ def test_a_refusal_is_told_in_the_words_of_the_ca(chain):
 
 
 def test_a_good_answer_ends_what_was_wrong_before(chain):
-    before = Watch(chain.id, problem={"code": "source.renewal_info"}, attempts=3)
+    before = Watch(chain=chain.id, problem={"code": "source.renewal_info"}, attempts=3)
     found = ask(chain, window(58 * DAY, 60 * DAY), watch=before)
     assert (found.problem, found.attempts) == (None, 0)
 
 
 def test_when_to_look_for_a_revocation_is_not_touched(chain):
-    before = Watch(chain.id, crl_at=NOW + DAY)
+    before = Watch(chain=chain.id, crl_at=NOW + DAY)
     assert ask(chain, None, watch=before) == replace(before, next_at=None)

@@ -10,7 +10,7 @@ from agent.rendering.render import entry_of
 from agent.rendering.templates import Templates, search_path
 from agent.system.command import Signal
 from agent.system.processes import process_of
-from plugins.nginx import Nginx
+from chainwright import Nginx
 from plugins.reverse_proxy import ReverseProxy
 from support.appliances.staged import PATIENCE, StagedAppliance, http, switch
 from support.processes.tree import children, kill_all
@@ -27,8 +27,17 @@ class NginxAppliance(StagedAppliance):
     def entry(self, *contexts: Context) -> ServiceContext:
         """Write an entry with these generations."""
         places = self.layout.service("nginx")
-        parts = tuple(ModulePart(each.module, "reverse_proxy", each.directory) for each in contexts)
-        context = ServiceContext("nginx", Path(DIRECTORY_MARK), parts, self.host, self.http01, places)
+        parts = tuple(
+            ModulePart(module=each.module, plugin="reverse_proxy", directory=each.directory) for each in contexts
+        )
+        context = ServiceContext(
+            service="nginx",
+            directory=Path(DIRECTORY_MARK),
+            parts=parts,
+            host=self.host,
+            http01=self.http01,
+            places=places,
+        )
         templates = Templates(search_path(self.layout.templates, "nginx", Nginx), "nginx")
         rendering = entry_of(self.service, self.service.render_entry(context), context, templates)
         directory = places.state / str(self.number)

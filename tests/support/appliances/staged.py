@@ -24,12 +24,20 @@ from support.cas import certificates as toy_ca
 
 PATIENCE = 20.0
 """Seconds until a wait gives up: for a busy machine, not a measure of anything."""
-HOST = HostFacts("gw", ("127.0.0.1", "::1"))
+HOST = HostFacts(name="gw", addresses=("127.0.0.1", "::1"))
 
 
 def facts_of(chain: Chain, names: tuple[str, ...], source: str = "local") -> ChainFacts:
     digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(toy_ca.pem(chain.leaf).decode())).hexdigest()
-    return ChainFacts(digest, names, source, "Toy", key_type_of(chain.leaf.public_key()), toy_ca.NOW, 1)
+    return ChainFacts(
+        id=digest,
+        names=names,
+        source=source,
+        issuer="Toy",
+        key_type=key_type_of(chain.leaf.public_key()),
+        not_after=toy_ca.NOW,
+        intermediates=1,
+    )
 
 
 class Authority:
@@ -41,7 +49,12 @@ class Authority:
 
     def chain(self, *names: str, key_type: KeyType = KeyType.ECDSA_P256) -> Chain:
         leaf = self._intermediate.leaf(*names, key=generate_key(key_type))
-        return Chain(leaf.key, leaf.certificate, (self._intermediate.certificate,), self._root.certificate)
+        return Chain(
+            key=leaf.key,
+            leaf=leaf.certificate,
+            intermediates=(self._intermediate.certificate,),
+            anchor=self._root.certificate,
+        )
 
 
 @dataclass
@@ -62,7 +75,7 @@ class StagedAppliance:
         self.runner = SystemRunner()
         for place in (self.layout.run, self.layout.log, self.layout.webroot, self.layout.services):
             place.mkdir(parents=True)
-        self.http01 = Http01(self.layout.webroot, self.thumbprint)
+        self.http01 = Http01(webroot=self.layout.webroot, thumbprint=self.thumbprint)
 
     @classmethod
     @contextmanager

@@ -25,7 +25,7 @@ class Rung(Source):
         return Offer(serves=True)
 
     def due(self, request: Request, state: RequestState, now: datetime) -> Due:
-        return Due(now, "always")
+        return Due(at=now, reason="always")
 
     def obtain(self, request: Request, session: OrderContext) -> Chain:
         raise NotImplementedError

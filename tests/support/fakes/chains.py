@@ -10,4 +10,12 @@ from agent.pki.key import KeyType
 def facts(label: str) -> ChainFacts:
     chain_id = hashlib.sha256(label.encode()).hexdigest()
     until = datetime(2027, 1, 1, tzinfo=UTC)
-    return ChainFacts(chain_id, (f"{label}.example.test",), "local", "Toy", KeyType.ECDSA_P256, until, 0)
+    return ChainFacts(
+        id=chain_id,
+        names=(f"{label}.example.test",),
+        source="local",
+        issuer="Toy",
+        key_type=KeyType.ECDSA_P256,
+        not_after=until,
+        intermediates=0,
+    )

@@ -44,7 +44,7 @@ class Looking:
     def __post_init__(self) -> None:
         self.clock = Monotonic()
         options = {"addresses": lambda: ["127.0.0.1"], "hosts": ["127.0.0.1"], "monotonic": self.clock, **self.options}
-        self.answers = Answers(Http01(self.webroot, THUMBPRINT), port=self.port, **options)
+        self.answers = Answers(Http01(webroot=self.webroot, thumbprint=THUMBPRINT), port=self.port, **options)
 
     def prepare(self, *names: str) -> tuple[str, ...]:
         return self.answers.prepare(names or [NAME], retry_at=AT)

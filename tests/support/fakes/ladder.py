@@ -29,13 +29,17 @@ class Toy(Source):
     account: str = "one"
 
     def offers(self, request: Request, state: RequestState) -> Offer:
-        private = sorted(name for name in request.names if not Request(frozenset({name}), request.key_type).public)
+        private = sorted(
+            name for name in request.names if not Request(names=frozenset({name}), key_type=request.key_type).public
+        )
         return Offer(serves=not private, reason=f"{private[0]} is no public name" if private else "")
 
     def due(self, request: Request, state: RequestState, now: datetime) -> Due:
         if state.chain is None:
-            return Due(now, "there is no toy chain yet")
-        return Due(renewal_instant(state.chain.not_before, state.chain.not_after), "a third of its lifetime is left")
+            return Due(at=now, reason="there is no toy chain yet")
+        return Due(
+            at=renewal_instant(state.chain.not_before, state.chain.not_after), reason="a third of its lifetime is left"
+        )
 
     def obtain(self, request: Request, session: OrderContext) -> Chain:
         raise SourceError("Toys deliver nothing.")

@@ -71,7 +71,9 @@ class Orderer:
         key_type: KeyType = KeyType.ECDSA_P256,
         time_limit: float = 60.0,
     ) -> Chain:
-        return order.obtain(self.source, Request(frozenset(names), key_type), context, time_limit=time_limit)
+        return order.obtain(
+            self.source, Request(names=frozenset(names), key_type=key_type), context, time_limit=time_limit
+        )
 
     @property
     def ca_context(self) -> CaContext:

@@ -2,8 +2,19 @@
 
 from collections.abc import Iterable
 
-from chainwright import ChainFile, Context, Endpoint, HostFacts, Module, Name, Need, Part, Template, hookimpl
-from plugins.nginx import NginxModule
+from chainwright import (
+    ChainFile,
+    Context,
+    Endpoint,
+    HostFacts,
+    Module,
+    Name,
+    Need,
+    NginxModule,
+    Part,
+    Template,
+    hookimpl,
+)
 
 
 class StatusPage(NginxModule):
