@@ -17,7 +17,7 @@ from agent.contract.notifier import Notifier
 from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.contract.source import Source
-from agent.errors.plugin import ModuleMissing, ModuleRaised, PluginError
+from agent.errors.plugin import ModuleMissing, ModuleRaised, NothingRegistered, PluginError
 from agent.errors.settings import SettingsProblem, SettingsRefused
 from agent.errors.wording import reason_of
 from agent.registry.contract_checks import CORE_KEYS, NAME, NAME_RULE, PLUGIN_KEYS
@@ -190,8 +190,11 @@ class _Validation:
         place = (*key, "plugin") if explicit else key
         if record is None:
             self.note(place, self._no_plugin(plugin, self.registry.modules))
+        elif not record.contributions:
+            error = NothingRegistered(record.name, record.owner.origin, name)
+            return ModuleEntry(name, plugin, name, enabled=True, error=error)
         else:
-            modules = ", ".join(record.contributions) or "nothing"
+            modules = ", ".join(record.contributions)
             self.note(place, f'the plugin "{plugin}" registers no module of that name; it registers: {modules}')
         return None
 

@@ -120,6 +120,12 @@ class Endpoint:
     interfaces: tuple[str, ...] = ()
     """Network interfaces to which a service limits itself that listens at every address; empty: it serves on all of them."""
 
+    def __post_init__(self) -> None:
+        if type(self.port) is not int or not 0 <= self.port <= 65535:
+            raise ValueError(f"the port of an endpoint must be a number from 1 to 65535, and is {self.port!r}")
+        if not (self.port or self.path or self.probe):
+            raise ValueError("an endpoint has a port or a path")
+
     @property
     def address(self) -> Address:
         """Where to connect to."""

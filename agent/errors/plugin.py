@@ -165,6 +165,25 @@ class HookAsync(LoadError):
     place: str = ""
 
 
+class WrapperWithoutYield(LoadError):
+    """A wrapper of a hook is no generator: it has no place at which it gets the answer."""
+
+    code = "plugin.wrapper_without_yield"
+    cause = "The wrapper of the hook {hook} has no yield, which gives it the answer."
+    fix = f"Write answer = yield in it, and return one like it, then: {LIST}"
+    hook: str
+    place: str = ""
+
+
+class NothingRegistered(LoadError):
+    """A module is to be of a plugin that registers nothing."""
+
+    code = "plugin.nothing_registered"
+    cause = 'It registers nothing, and the module "{module}" is to be of it.'
+    fix = f"Return the class in its register_modules, then: {LIST}"
+    module: str
+
+
 class NotAContribution(LoadError):
     """A ``register_...`` hook returned something else than classes of the right kind."""
 
@@ -179,6 +198,8 @@ class NotAContribution(LoadError):
     def kind(self) -> str:
         """What should have been returned."""
         return "a list of subclasses" if self.several else "a subclass"
+
+    place: str = ""
 
 
 class ContributionRefused(LoadError):

@@ -76,6 +76,8 @@ class ModuleState(StrEnum):
     DISABLED = "disabled"
     NEW = "new"
     """Nothing has been deployed to it yet."""
+    ASKS_FOR_NOTHING = "asks_for_nothing"
+    """It has no needs, and nothing is deployed to it."""
 
 
 FAILED_MODULES = frozenset({ModuleState.REFUSED, ModuleState.ROLLED_BACK, ModuleState.BROKEN, ModuleState.FAILED})

@@ -109,7 +109,8 @@ class Uses:
         if record.problem is not None:
             return ModuleState.FAILED, record.problem
         if present is None:
-            return ModuleState.NEW, None
+            asks = any(need.module == record.name for need in self._snapshot.needs)
+            return ModuleState.NEW if asks else ModuleState.ASKS_FOR_NOTHING, None
         gone = self._gone(present) if present.outcome is Outcome.WAITING else None
         if gone is not None:
             return ModuleState.BROKEN, gone

@@ -90,6 +90,10 @@ class Need:
             raise ValueError(f'slot "{self.slot}" asks for a chain without a name')
         if not self.key_types:
             raise ValueError(f'slot "{self.slot}" accepts no key type')
+        if not _all_are(self.key_types, KeyType):
+            raise ValueError(f'the key_types of slot "{self.slot}" must be a tuple of KeyType')
+        if self.sources is not None and not _all_are(self.sources, str):
+            raise ValueError(f'the sources of slot "{self.slot}" must be a tuple of texts, for example ("local",)')
         names = tuple(dict.fromkeys(parse_name(name) for name in self.names))
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "pin", _canonical_pin(self.pin))
@@ -110,6 +114,10 @@ class Need:
     def request(self) -> Request:
         """What is asked of a source that makes chains to order."""
         return Request(names=frozenset(self.names), key_type=self.key_types[0], purpose=self.purpose)
+
+
+def _all_are(values: object, kind: type) -> bool:
+    return isinstance(values, tuple | list) and all(isinstance(each, kind) for each in values)
 
 
 def _canonical_pin(pin: str | None) -> str | None:

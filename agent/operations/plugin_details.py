@@ -234,7 +234,9 @@ def _written(kind: type[BaseModel], base: type[BaseModel]) -> list[str]:
             name
             for each in own
             for name, value in vars(each).items()
-            if not name.startswith("_") and (inspect.isroutine(value) or isinstance(value, property))
+            if not name.startswith("_")
+            and not hasattr(BaseModel, name)
+            and (inspect.isroutine(value) or isinstance(value, property))
         )
     )
 

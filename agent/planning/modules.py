@@ -57,7 +57,10 @@ class Modules:
         self._watch_expiry({*bound.values(), *chains.values(), *live.values()})
         present = self._state.deployments.get(name)
         wanted = _digest(declared, meant)
-        reason = self._why_deploy(name, present, wanted, chains) if chains or not needs else ""
+        is_due = chains or (
+            present and not needs
+        )  # without needs there is nothing to deploy, but what was there to replace
+        reason = self._why_deploy(name, present, wanted, chains) if is_due else ""
         deferred = bool(reason) and self._defer(declared, present, chains)
         kept = {slot: live[slot] for slot in chains if slot in live}
         repair = self._why_repair(name, present)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import BaseModel
 
@@ -29,6 +29,7 @@ from agent.errors.plugin import (
     NotAContribution,
     UnknownArgument,
     UnknownHook,
+    WrapperWithoutYield,
 )
 from agent.pki.key import KeyType
 from agent.registry.class_checks import at_line, mistakes
@@ -87,6 +88,7 @@ class Implementation:
     """An agent that has no such hook leaves it out."""
     awaited: bool
     """It is async."""
+    yields: bool
 
 
 def hook_arguments() -> dict[str, tuple[str, ...]]:
@@ -110,6 +112,7 @@ def implementations(thing: object) -> Iterator[Implementation]:
                 bool(options["wrapper"] or options["hookwrapper"]),
                 bool(options["optionalhook"]),
                 inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function),
+                inspect.isgeneratorfunction(function),
             )
 
 
@@ -177,31 +180,44 @@ def _check_known(owner: Owner, thing: object, found: Implementation, known: Mapp
         raise UnknownHook(owner.plugin, owner.origin, found.hook, close[0] if close else None, place)
     if found.awaited:
         raise HookAsync(owner.plugin, owner.origin, found.hook, place_of_attribute(thing, found.attribute))
+    if found.wrapper and not found.yields:
+        place = place_of_attribute(thing, found.attribute)
+        raise WrapperWithoutYield(owner.plugin, owner.origin, found.hook, place)
     for argument in found.arguments:
         if argument not in known[found.hook]:
             place = place_of_attribute(thing, found.attribute)
             raise UnknownArgument(owner.plugin, owner.origin, found.hook, argument, known[found.hook], place)
 
 
-def classes(owner: Owner, hook: str, returned: object) -> list[type[BaseModel]]:
+def classes(owner: Owner, plugin: object, hook: str, returned: object) -> list[type[BaseModel]]:
     """Return the classes in what a plugin's answers to `hook` returned. Raises `NotAContribution`."""
     kind, base = CONTRIBUTIONS[hook]
     if kind == SETTINGS:
-        return [_settings_class(owner, hook, returned)]
-    if not isinstance(returned, list | tuple | set | frozenset):
-        raise NotAContribution(owner.plugin, owner.origin, hook, type(returned).__name__, base.__name__)
-    for each in returned:
-        if not (inspect.isclass(each) and issubclass(each, base)):
-            shown = each.__name__ if inspect.isclass(each) else type(each).__name__
-            raise NotAContribution(owner.plugin, owner.origin, hook, f"a list with {shown}", base.__name__)
-    return list(returned)
+        found, shown = [returned], _kind(returned)
+    elif isinstance(returned, list | tuple | set | frozenset):
+        wrong = next((each for each in returned if not _is_class(each, base)), None)
+        found, shown = list(returned), f"a list with {_kind(wrong)}"
+    else:
+        found, shown = [None], _kind(returned)
+    kept = [each for each in found if _is_class(each, base)]
+    if len(kept) == len(found):
+        return kept
+    place = next(
+        (place_of_attribute(plugin, each.attribute) for each in implementations(plugin) if each.hook == hook), ""
+    )
+    several = kind != SETTINGS
+    raise NotAContribution(owner.plugin, owner.origin, hook, shown, base.__name__, several=several, place=place)
 
 
-def _settings_class(owner: Owner, hook: str, returned: object) -> type[BaseModel]:
-    if inspect.isclass(returned) and issubclass(returned, PluginSettings):
-        return returned
-    shown = returned.__name__ if inspect.isclass(returned) else type(returned).__name__
-    raise NotAContribution(owner.plugin, owner.origin, hook, shown, PluginSettings.__name__, several=False)
+def _is_class(each: object, base: type) -> TypeGuard[type[BaseModel]]:
+    return inspect.isclass(each) and issubclass(each, base)
+
+
+def _kind(value: object) -> str:
+    """Name the type only: a value may hold a secret."""
+    if inspect.isclass(value):
+        return value.__name__
+    return "None" if value is None else type(value).__name__
 
 
 def check_class(owner: Owner, hook: str, each: type[BaseModel]) -> None:

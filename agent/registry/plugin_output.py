@@ -76,6 +76,11 @@ class PluginOutput:
         speaker = SPEAKER.get()
         return self._stream.buffer if speaker is None else _Octets(speaker)
 
+    def close(self) -> None:
+        """Close it, but not for a plugin."""
+        if SPEAKER.get() is None:
+            self._stream.close()
+
     def fileno(self) -> int:
         """Return the descriptor; a plugin gets that of standard error, to give it to a command."""
         return self._stream.fileno() if SPEAKER.get() is None else sys.stderr.fileno()

@@ -30,7 +30,15 @@ from agent.errors.plugin import (
     ServiceUnknown,
 )
 from agent.registry.answers import members
-from agent.registry.contract_checks import CONTRIBUTIONS, SETTINGS, Owner, check_class, check_hooks, classes
+from agent.registry.contract_checks import (
+    CONTRIBUTIONS,
+    SETTINGS,
+    Owner,
+    check_class,
+    check_hooks,
+    classes,
+    implementations,
+)
 from agent.registry.discovery import FoundPlugin, candidates, culprits_of, load
 from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.versions import check_version, notices_of
@@ -266,12 +274,15 @@ class _Loading:
 
     def _refuse_taken_names(self, owner: Owner, found: list[Contribution]) -> None:
         """Two plugins may register the very same class, as one that brings a service for another does."""
+        own: dict[tuple[str, str], type[BaseModel]] = {}
         for hook, each in found:
             kind, name = CONTRIBUTIONS[hook][0], _name(owner, each)
             known = self.by_kind[kind].get(name)
             if known is not None and known is not each:
                 other = self.owners.get((kind, name))
                 raise DuplicateName(owner.plugin, owner.origin, kind, name, str(other or BUILT_IN))
+            if name and own.setdefault((kind, name), each) is not each:
+                raise DuplicateName(owner.plugin, owner.origin, kind, name, str(owner))
 
     def _keep(self, owner: Owner, contribution: Contribution, errors: list[PluginError]) -> str:
         hook, each = contribution
@@ -344,14 +355,16 @@ def _contributions(guard: Guard, owner: Owner, plugin: object) -> list[Contribut
     hooks = _ask(guard, owner, "registration", register)
     found: list[Contribution] = []
     for hook in CONTRIBUTIONS:
-        answers = _ask(guard, owner, hook, partial(_answers, getattr(hooks, hook)))
-        found += [(hook, each) for returned in answers for each in classes(owner, hook, returned)]
+        answers = _ask(guard, owner, hook, partial(_answers, plugin, hook, getattr(hooks, hook)))
+        found += [(hook, each) for returned in answers for each in classes(owner, plugin, hook, returned)]
     return found
 
 
-def _answers(caller: Callable[[], list[Any]]) -> list[Any]:
-    """Return what each implementation returned; a generator is read."""
-    return [members(each, (object,), MOST_CLASSES) if inspect.isgenerator(each) else each for each in caller()]
+def _answers(plugin: object, hook: str, caller: Callable[[], list[Any]]) -> list[Any]:
+    """Return what each implementation returned, None as well, which pluggy leaves out; a generator is read."""
+    found = [members(each, (object,), MOST_CLASSES) if inspect.isgenerator(each) else each for each in caller()]
+    asked = sum(each.hook == hook and not each.wrapper for each in implementations(plugin))
+    return [*found, *[None] * (asked - len(found))]
 
 
 def _ask(guard: Guard, owner: Owner, hook: str, work: Callable[[], T]) -> T:

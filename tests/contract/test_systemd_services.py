@@ -1,14 +1,11 @@
 """A service that systemd manages, or that is told by signals: what it does unless its plugin says otherwise."""
 
-import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from pydantic import ValidationError
 
-import chainwright
 from agent.contract.context import Http01
 from agent.errors.plugin import ContributionRefused
 from agent.registry.contract_checks import Owner, check_class
@@ -24,6 +21,7 @@ from chainwright import (
     SystemdService,
 )
 from support.pages import rows, section, words
+from third_party.proxyd import Proxyd
 
 LAYOUT = Layout(Path("/gw"))
 PLACES = LAYOUT.service("tunneld")
@@ -47,16 +45,6 @@ class Tunneld(SystemdService):
 
 
 PAGE = section("docs/plugins/service.md", "## A daemon with a unit")
-
-
-def example_of_the_page() -> type[IncludedService]:
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    public = {name: getattr(chainwright, name) for name in chainwright.__all__}
-    exec(code, names := {**public, "Iterable": Iterable})
-    return names["Proxyd"]
-
-
-Proxyd = example_of_the_page()
 
 
 def test_systemd_is_asked_by_default():

@@ -451,6 +451,8 @@ EXAMPLES: list[AgentError] = [
     plugin.HookMisplaced(*WHO, "register_modules", "a module", "Move it to the top level of the plugin"),
     plugin.HookUnmarked(*WHO, "register_modules", "/opt/chainwright_mail.py:7"),
     plugin.HookAsync(*WHO, "register_modules", "/opt/chainwright_mail.py:7"),
+    plugin.WrapperWithoutYield(*WHO, "declare_needs", "/opt/chainwright_mail.py:7"),
+    plugin.NothingRegistered(*WHO, "mail"),
     plugin.NotAContribution(*WHO, "register_modules", "a list with str", "Module"),
     plugin.ContributionRefused(*WHO, "module", "Mail", ("it has no name", 'it has no "needs"')),
     plugin.DuplicateName(*WHO, "module", "mail", "post (/etc/chainwright/plugins/post.py)"),

@@ -232,9 +232,9 @@ def test_what_has_no_chain_at_all_yet_is_not_deployed():
     assert kinds(made) == [Obtain]
 
 
-def test_a_module_that_needs_no_chain_is_deployed_all_the_same():
+def test_a_module_that_needs_no_chain_is_not_deployed():
     made = plan(NOW, [Declared("static", "settings")], [], Appliance([]).state)
-    assert [describe(each) for each in made.actions] == ["deploy static: it has no generation yet"]
+    assert made.actions == ()
 
 
 def test_a_failed_order_is_held_back_until_its_next_try():

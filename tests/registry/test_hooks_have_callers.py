@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,17 +19,24 @@ BEYOND = [path for path in FILES if path.parent.name != "registry"]
 """What isn't the registry: it asks through it."""
 
 
+@cache
+def tree(path: Path) -> ast.AST:
+    return ast.parse(path.read_text())
+
+
 def nodes(files: list[Path]) -> Iterator[ast.AST]:
     for path in files:
-        yield from ast.walk(ast.parse(path.read_text()))
+        yield from ast.walk(tree(path))
 
 
+@cache
 def asked_of_hooks() -> set[str]:
     """Return the methods of `Hooks` that the core calls, wherever it has them from."""
     calls = (each.func for each in nodes(BEYOND) if isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute))
     return {call.attr for call in calls if ast.unparse(call.value).rpartition(".")[2].lstrip("_") == "hooks"}
 
 
+@cache
 def asked_of_pluggy() -> set[str]:
     """Return the hooks that are asked by name of a plugin manager."""
     return {
@@ -38,6 +46,7 @@ def asked_of_pluggy() -> set[str]:
     }
 
 
+@cache
 def loops_over_contributions() -> bool:
     loops = (each.iter for each in nodes(FILES) if isinstance(each, ast.For | ast.comprehension))
     return any("CONTRIBUTIONS" in ast.unparse(each) for each in loops)

@@ -211,7 +211,7 @@ BROKEN = {
     ),
     "registration returns no list": (
         STUNNEL.replace("return [Stunnel]", "return Stunnel"),
-        "Its register_modules returned ModelMetaclass, not a list of subclasses of Module.",
+        "Its register_modules returned Stunnel, not a list of subclasses of Module.",
     ),
     "registration returns an instance": (
         STUNNEL.replace("return [Stunnel]", "return [Stunnel()]"),
@@ -247,10 +247,7 @@ BROKEN = {
     ),
     "a wrapper that is no generator": (
         STUNNEL + "\n    @hookimpl(wrapper=True)\n    def probes(context):\n        return []\n",
-        (
-            "Its registration failed: PluginValidationError: Plugin 'stunnel' for hook 'probes' hookimpl definition: "
-            "probes(context) Declared as wrapper=True or hookwrapper=True but function is not a generator function."
-        ),
+        "The wrapper of the hook probes has no yield, which gives it the answer.",
     ),
     "nothing is set": (
         """
