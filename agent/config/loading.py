@@ -2,69 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
 
-from pydantic import BaseModel, StrictBool, StrictStr, ValidationError
-
-from agent.config.files import SettingsFile, SettingsKey, Tree, read_settings
-from agent.config.problems import INSTANCE_TABLES, OWN_TABLES, problem, source_key, translate, unknown
-from agent.config.secret_keys import Secrets
-from agent.config.settings import CoreSettings, ModuleEntry, NotifierEntry, PluginEntry, Settings
+from agent.config.files import SettingsFile, Tree, read_settings
+from agent.config.module_tables import ModuleTables
+from agent.config.plugin_tables import PluginTables
+from agent.config.problems import INSTANCE_TABLES, OWN_TABLES
+from agent.config.service_tables import ServiceTables
+from agent.config.settings import CoreSettings, Settings
+from agent.config.source_tables import SourceTables
+from agent.config.table_validation import TableValidation
 from agent.config.wanted_plugins import tables_of, texts, wanted
-from agent.contract.module import Module
-from agent.contract.notifier import Notifier
-from agent.contract.plugin_settings import PluginSettings
-from agent.contract.service import Service
 from agent.contract.source import Source
-from agent.errors.plugin import (
-    PASSED_OVER,
-    STAYS,
-    ModuleMissing,
-    ModuleRaised,
-    NothingRegistered,
-    PartMissing,
-    PluginError,
-    PluginHangs,
-    TableFailed,
-)
-from agent.errors.settings import SettingsProblem, SettingsRefused
-from agent.errors.wording import few
-from agent.registry.answers import WrongAnswer, members, text
-from agent.registry.contract_checks import CORE_KEYS, NAME, NAME_RULE, PLUGIN_KEYS
+from agent.errors.settings import SettingsRefused
 from agent.registry.discovery import FoundPlugin
-from agent.registry.guard import Asked, Guard, PluginFailed
+from agent.registry.guard import Guard
 from agent.registry.plugins import Registry
-from agent.registry.sources import SourceHandle
 from agent.system.layout import Layout
-
-M = TypeVar("M", bound=BaseModel)
-CORE = "agent."
-"""Beginning of the modules whose classes are the core's own."""
-VALIDATION = "the validation of its settings"
-
-
-class _PluginHeader(BaseModel):
-    """Keys of the core in ``[plugins.NAME]``."""
-
-    enabled: StrictBool = True
-
-
-class _InstanceHeader(_PluginHeader):
-    """Keys of the core in ``[modules.NAME]`` and ``[notify.NAME]``."""
-
-    plugin: StrictStr | None = None
-
-
-EFFECTS = {
-    "source": PASSED_OVER,
-    "services": "The modules that share it stay as they are, the others go on.",
-    "notify": "It tells nobody of anything; the agent goes on.",
-    "dns": "It publishes nothing; the agent goes on.",
-    "plugins": "The plugin is disabled, everything else goes on.",
-}
-"""What it costs where a plugin fails while a table of its kind is read."""
 
 
 def load(
@@ -101,368 +55,59 @@ def load_all(layout: Layout, builtin_sources: Iterable[type[Source]]) -> Registr
 
 def build(tree: Tree, registry: Registry, layout: Layout) -> Settings:
     """Validate every table. Raises `SettingsRefused` with every error, each once."""
-    validation = _Validation(tree, registry, layout)
-    settings = validation.settings()
+    validation = TableValidation(tree, registry, layout)
+    settings = _settings(validation)
     if settings is None or validation.problems:
         raise SettingsRefused(tuple(dict.fromkeys(validation.problems)))
     return settings
 
 
-class _Validation:
-    """Validation of one tree, with the problems found."""
-
-    def __init__(self, tree: Tree, registry: Registry, layout: Layout) -> None:
-        self.tree = tree
-        self.registry = registry
-        self.layout = layout
-        self.guard = registry.guard
-        self.problems: list[SettingsProblem] = []
-        self.failures: dict[SettingsKey, PluginError] = {}
-        """What can't be used because code of its plugin failed."""
-        self.secrets = Secrets(layout, tree.origins, self.problems)
-
-    def settings(self) -> Settings | None:
-        """Return the settings. They are refused if this is None, or `problems` is not empty."""
-        core = self._core()
-        self._refuse_other_values()
-        entries = {name: self._entry(name, table) for name, table in sorted(tables_of(self.tree, "modules").items())}
-        found = {name: entry for name, entry in entries.items() if entry}
-        services = self._services(
-            {service for each in found.values() if each.module for service in each.module.services}
-        )
-        found = self._without_failed_services(found)
-        found = self._contradicting(found, services)
-        sources = self._sources()
-        solvers = self._instances("dns", "DNS solver", self.registry.dns_solvers)
-        rungs = self._rungs(sources)
-        plugins, notify = self._plugins(), self._notify()
-        if core is None:
-            return None
-        return Settings(
-            core,
-            found,
-            services,
-            rungs,
-            solvers,
-            plugins,
-            notify,
-            self.tree.origins,
-            tuple(self.secrets.files),
-            self.tree.files,
-            {".".join(map(str, key)): error for key, error in self.failures.items()},
-        )
-
-    def note(self, key: SettingsKey, cause: str) -> None:
-        """Add a problem with `key`."""
-        self.problems.append(problem(self.tree.origins, key, cause))
-
-    def _validate(
-        self, model: type[M], key: SettingsKey, raw: Mapping[str, Any], also: Collection[str] = ()
-    ) -> M | None:
-        """Return the table at `key` as `model`; None: its problems were added. Raises `PluginFailed`, `PluginHangs`."""
-        values = self.secrets.resolve(model, key, raw)
-        try:
-            if model.__module__.startswith(CORE):
-                return model.model_validate(values)
-            asked = Asked(self.guard.plugin_of(model), VALIDATION, _shown(key), self._effect(key))
-            return self.guard.call(asked, lambda: model.model_validate(values), contract=(ValidationError,))
-        except ValidationError as error:
-            for place, cause in translate(error, model, key, values, also=also):
-                self.note(place, cause)
+def _settings(tables: TableValidation) -> Settings | None:
+    """Return the settings. They are refused if this is None, or problems were noted."""
+    core = _core(tables)
+    _refuse_other_values(tables)
+    entries = ModuleTables(tables).entries()
+    of_services = ServiceTables(tables)
+    services = of_services.services({name for each in entries.values() if each.module for name in each.module.services})
+    entries = of_services.contradicting(of_services.without_failed(entries), services)
+    of_sources, of_plugins = SourceTables(tables), PluginTables(tables)
+    sources = of_sources.sources()
+    solvers = tables.instances("dns", "DNS solver", tables.registry.dns_solvers)
+    rungs = of_sources.rungs(sources)
+    plugins, notify = of_plugins.plugins(), of_plugins.notifiers()
+    if core is None:
         return None
+    return Settings(
+        core,
+        entries,
+        services,
+        rungs,
+        solvers,
+        plugins,
+        notify,
+        tables.tree.origins,
+        tuple(tables.secrets.files),
+        tables.tree.files,
+        {".".join(map(str, key)): error for key, error in tables.failures.items()},
+    )
 
-    @staticmethod
-    def _effect(key: SettingsKey) -> str:
-        return EFFECTS.get(str(key[0]), STAYS) if len(key) > 1 else PASSED_OVER
 
-    def _fail(self, key: SettingsKey, error: PluginError) -> None:
-        """Note that what a table is about can't be used, which costs only that."""
-        self.failures[key] = error
+def _core(tables: TableValidation) -> CoreSettings | None:
+    others = {*INSTANCE_TABLES, *OWN_TABLES}
+    raw = {key: value for key, value in tables.tree.values.items() if key not in others}
+    return tables.validate(CoreSettings, (), raw, others)
 
-    def _missing(self, key: SettingsKey, kind: str, name: str) -> bool:
-        """Return whether a name may be that of a broken plugin; then this is noted."""
-        named = {name, *tables_of(self.tree, "plugins")}
-        broken = [each for each in self.registry.broken if each in named]
-        if broken:
-            self._fail(key, PartMissing(_shown(key), kind, name, broken, self._effect(key)))
-        return bool(broken)
 
-    def _core(self) -> CoreSettings | None:
-        others = {*INSTANCE_TABLES, *OWN_TABLES}
-        raw = {key: value for key, value in self.tree.values.items() if key not in others}
-        return self._validate(CoreSettings, (), raw, others)
-
-    def _refuse_other_values(self) -> None:
-        for kind in INSTANCE_TABLES:
-            value = self.tree.values.get(kind, {})
-            if kind == "plugins" and isinstance(value, list):
-                lines = ", ".join(f"[plugins.{name}]" for name in texts(value))
-                self.note(
-                    (kind,), f"is a table for each plugin, no list{'; write in its place: ' if lines else ''}{lines}"
-                )
-            elif not isinstance(value, dict):
-                self.note((kind,), f"must be a table of tables: [{kind}.NAME]")
-            for name, table in tables_of(self.tree, kind).items():
-                if not isinstance(table, dict):
-                    self.note((kind, name), f"must be a table: [{kind}.{name}]")
-
-    def _entry(self, name: str, table: Any) -> ModuleEntry | None:
-        if not isinstance(table, dict):
-            return None
-        key: SettingsKey = ("modules", name)
-        if not NAME.fullmatch(name):
-            self.note(key, f"the name of a module {NAME_RULE}")
-        header = self._validate(_InstanceHeader, key, _part(table, CORE_KEYS))
-        if header is None:
-            return None
-        plugin = header.plugin or name
-        kind = self.registry.modules.get(plugin)
-        title = self._title(kind) if kind else name
-        if not header.enabled:
-            return ModuleEntry(name, plugin, title, enabled=False)
-        if kind is None:
-            return self._without_class(key, plugin, explicit=header.plugin is not None)
-        return self._with_class(key, kind, title, table)
-
-    def _title(self, kind: type[Module]) -> str:
-        """Return what people call a module; its name where its class fails to say it."""
-        asked = Asked(self.guard.plugin_of(kind), "heading", f"[modules.{kind.name}]", STAYS)
-        try:
-            return self.guard.call(asked, lambda: text(kind.heading()))
-        except (PluginFailed, PluginHangs):
-            return kind.name
-
-    def _without_class(self, key: SettingsKey, plugin: str, *, explicit: bool) -> ModuleEntry | None:
-        """Return an entry with the error of a broken plugin, which costs its own modules only; an unknown name is a problem."""
-        name = str(key[1])
-        error = self._why_broken(name, plugin)
-        if error is not None:
-            return ModuleEntry(name, plugin, name, enabled=True, error=error)
-        record = next((each for each in self.registry.plugins if each.name == plugin), None)
-        place = (*key, "plugin") if explicit else key
-        if record is None:
-            self.note(place, self._no_plugin(plugin, self.registry.modules))
-        elif not record.contributions:
-            error = NothingRegistered(record.name, record.owner.origin, name)
-            return ModuleEntry(name, plugin, name, enabled=True, error=error)
-        else:
-            modules = ", ".join(record.contributions)
-            self.note(place, f'the plugin "{plugin}" registers no module of that name; it registers: {modules}')
-        return None
-
-    def _why_broken(self, name: str, plugin: str) -> PluginError | None:
-        known = self.registry.refused.get(plugin) or self.registry.broken.get(plugin)
-        if known:
-            return known
-        named = tables_of(self.tree, "plugins")
-        broken = [each for each in self.registry.broken if each in named]
-        return ModuleMissing(name, plugin, broken) if broken else None
-
-    def _with_class(
-        self, key: SettingsKey, kind: type[Module], title: str, table: Mapping[str, Any]
-    ) -> ModuleEntry | None:
-        name = str(key[1])
-        try:
-            module = self._validate(kind, key, _part(table, set(table) - CORE_KEYS), CORE_KEYS)
-        except PluginFailed as failed:
-            error = ModuleRaised(name, VALIDATION, failed.error, failed.place)
-            return ModuleEntry(name, kind.name, title, enabled=True, error=error)
-        except PluginHangs as error:
-            return ModuleEntry(name, kind.name, title, enabled=True, error=error)
-        if module is None:
-            return None
-        self._check_choices(key, module)
-        return ModuleEntry(name, kind.name, title, enabled=True, module=module)
-
-    def _check_choices(self, key: SettingsKey, module: Module) -> None:
-        """Check settings whose allowed values depend on the plugin and on what is installed."""
-        if module.key_type is not None and module.key_type not in module.key_types:
-            self.note((*key, "key_type"), f"this service accepts only: {', '.join(module.key_types)}")
-        for source in module.sources or ():
-            if source not in self.registry.sources:
-                self.note((*key, "sources"), self._no_source(source))
-
-    def _services(self, used: set[str]) -> dict[str, Any]:
-        """Return the configured services, and those that modules use with defaults."""
-        configured = self._instances("services", "service", self.registry.services, left=self._left_services())
-        for name in sorted(used - set(tables_of(self.tree, "services"))):
-            configured[name] = self._instance(("services", name), self.registry.services[name], {})
-        return {name: each for name, each in sorted(configured.items()) if each is not None}
-
-    def _without_failed_services(self, entries: Mapping[str, ModuleEntry]) -> dict[str, ModuleEntry]:
-        """Return the entries; those of modules that share a service which can't be used say why."""
-        failed = {str(key[1]): error for key, error in self.failures.items() if key[0] == "services"}
-        return {name: _failed(entry, failed) for name, entry in entries.items()}
-
-    def _contradicting(
-        self, entries: Mapping[str, ModuleEntry], services: Mapping[str, Service]
-    ) -> dict[str, ModuleEntry]:
-        """Add contradictions between modules that share a service; one that no module uses isn't asked."""
-        failed: dict[str, PluginError] = {}
-        for name, service in services.items():
-            sharing = {
-                each.name: each.module for each in entries.values() if each.module and name in each.module.services
-            }
-            try:
-                for module, cause in self._contradictions(service, sharing) if sharing else ():
-                    self.note(("modules", module), cause)
-            except PluginFailed as error:
-                failed[name] = ModuleRaised(f"service {name}", "contradictions", error.error, error.place)
-            except PluginHangs as error:
-                failed[name] = error
-        return {name: _failed(entry, failed) for name, entry in entries.items()}
-
-    def _contradictions(self, service: Service, sharing: Mapping[str, Module]) -> list[tuple[str, str]]:
-        asked = Asked(self.guard.plugin_of(type(service)), "contradictions", f"service {service.name}", STAYS)
-        return self.guard.call(
-            asked, lambda: [_pair(each, sharing) for each in members(service.contradictions(sharing), (tuple,))]
-        )
-
-    def _left_services(self) -> frozenset[str]:
-        """Return services that were deployed to and that no plugin registers any more: their tables are left over."""
-        tables = tables_of(self.tree, "services")
-        return frozenset(
-            name
-            for name in tables
-            if name not in self.registry.services and NAME.fullmatch(name) and self.layout.service(name).state.is_dir()
-        )
-
-    def _instances(
-        self, table: str, word: str, known: Mapping[str, type[M]], left: Collection[str] = ()
-    ) -> dict[str, Any]:
-        """Return what the tables of one kind configure. `left`: names that are no mistake though nothing registers them."""
-        made: dict[str, Any] = {}
-        for name, raw in tables_of(self.tree, table).items():
-            if name in left:
-                continue
-            if name not in known:
-                if not self._missing((table, name), word, name):
-                    self.note((table, name), self._unknown(word, name, known))
-            elif isinstance(raw, dict):
-                made[name] = self._instance((table, name), known[name], raw)
-        return {name: each for name, each in made.items() if each is not None}
-
-    def _instance(
-        self, key: SettingsKey, model: type[M], raw: Mapping[str, Any], also: Collection[str] = ()
-    ) -> M | None:
-        try:
-            return self._validate(model, key, raw, also)
-        except PluginFailed as failed:
-            self._fail(key, TableFailed(_shown(key), failed.error, self._effect(key), failed.place))
-        except PluginHangs as error:
-            self._fail(key, error)
-        return None
-
-    def _sources(self) -> dict[str, Any]:
-        """Return the sources that a table configures, whether or not they are in the ladder."""
-        for name in OWN_TABLES & set(tables_of(self.tree, "source")):
-            self.note(("source", name), f"has a table of its own: write [{name}]")
-        made = self._instances("source", "source", self.registry.sources)
-        for name in OWN_TABLES & set(self.tree.values):
-            raw = self.tree.values[name]
-            if not isinstance(raw, dict):
-                self.note((name,), f"must be a table: [{name}]")
-            elif instance := self._instance((name,), self.registry.sources[name], raw):
-                made[name] = instance
-        return made
-
-    def _rungs(self, configured: Mapping[str, Any]) -> dict[str, SourceHandle]:
-        rungs: dict[str, SourceHandle] = {}
-        default = CoreSettings.model_fields["sources"].default
-        for name in texts(self.tree.values.get("sources", list(default))):
-            kind = self.registry.sources.get(name)
-            if kind is None:
-                if source_key(name) not in self.failures and not self._missing(source_key(name), "source", name):
-                    self.note(("sources",), self._no_source(name))
-            elif name in tables_of(self.tree, "source") or (name in OWN_TABLES and name in self.tree.values):
-                rungs |= {name: self._handle(configured[name])} if name in configured else {}
-            elif made := self._instance(source_key(name), kind, {}):
-                rungs[name] = self._handle(made)
-        if not rungs and self.failures and not self.problems:
-            self.note(("sources",), f"none of these can be used: {few(list(map(_reason, self.failures.values())))}")
-        return rungs
-
-    def _handle(self, source: Source) -> SourceHandle:
-        return SourceHandle(source, self.guard)
-
-    def _plugins(self) -> dict[str, PluginEntry]:
-        """Return the settings of plugins as a whole: of those with a table, and of those that are enabled by another one."""
-        tables = tables_of(self.tree, "plugins")
-        enabled = {each.name for each in self.registry.plugins if each.enabled}
-        names = sorted({*tables, *(set(self.registry.settings) & enabled)})
-        entries = {name: self._plugin(name, tables.get(name, {})) for name in names}
-        return {name: entry for name, entry in entries.items() if entry}
-
-    def _plugin(self, name: str, table: Any) -> PluginEntry | None:
-        key: SettingsKey = ("plugins", name)
-        if name not in {each.name for each in self.registry.plugins}:
-            self.note(key, self._no_plugin(name))
-            return None
-        header = self._validate(_PluginHeader, key, _part(table, PLUGIN_KEYS)) if isinstance(table, dict) else None
-        if header is None or not header.enabled or name in self.registry.broken:
-            return PluginEntry(enabled=False) if header and not header.enabled else None
-        kind = self.registry.settings.get(name, PluginSettings)
-        made = self._instance(key, kind, _part(table, set(table) - PLUGIN_KEYS), PLUGIN_KEYS)
-        return PluginEntry(enabled=True, settings=made) if made else None
-
-    def _notify(self) -> dict[str, NotifierEntry]:
-        tables = sorted(tables_of(self.tree, "notify").items())
-        entries = {name: self._notifier(name, table) for name, table in tables if isinstance(table, dict)}
-        return {name: entry for name, entry in entries.items() if entry}
-
-    def _notifier(self, name: str, table: Mapping[str, Any]) -> NotifierEntry | None:
-        key: SettingsKey = ("notify", name)
-        if not NAME.fullmatch(name):
-            self.note(key, f"the name of a notifier {NAME_RULE}")
-        header = self._validate(_InstanceHeader, key, _part(table, CORE_KEYS))
-        if header is None:
-            return None
-        plugin = header.plugin or name
-        kind = self.registry.notifiers.get(plugin)
-        if not header.enabled or plugin in self.registry.broken:
-            return NotifierEntry(plugin, header.enabled)
-        if kind is None:
-            self.note(
-                (*key, "plugin") if header.plugin else key, self._unknown("notifier", plugin, self.registry.notifiers)
+def _refuse_other_values(tables: TableValidation) -> None:
+    for kind in INSTANCE_TABLES:
+        value = tables.tree.values.get(kind, {})
+        if kind == "plugins" and isinstance(value, list):
+            lines = ", ".join(f"[plugins.{name}]" for name in texts(value))
+            tables.note(
+                (kind,), f"is a table for each plugin, no list{'; write in its place: ' if lines else ''}{lines}"
             )
-            return None
-        made: Notifier | None = self._instance(key, kind, _part(table, set(table) - CORE_KEYS), CORE_KEYS)
-        return NotifierEntry(plugin, enabled=True, notifier=made) if made else None
-
-    def _no_plugin(self, name: str, modules: Collection[str] = ()) -> str:
-        installed = {each.name for each in self.registry.plugins} | set(modules)
-        return unknown(f'no plugin is named "{name}"', name, installed, "installed")
-
-    def _no_source(self, name: str) -> str:
-        return self._unknown("source", name, self.registry.sources)
-
-    def _unknown(self, word: str, name: str, known: Mapping[str, object]) -> str:
-        text = unknown(f'no {word} is named "{name}"', name, known, "known")
-        broken = ", ".join(sorted(self.registry.broken))
-        return f"{text}; broken plugins: {broken} (chainwright plugins)" if broken else text
-
-
-def _failed(entry: ModuleEntry, services: Mapping[str, PluginError]) -> ModuleEntry:
-    """Return an entry, with the error of one of its services where that can't be used."""
-    error = next((services[each] for each in entry.module.services if each in services), None) if entry.module else None
-    return replace(entry, module=None, error=error) if error else entry
-
-
-def _pair(found: tuple[object, ...], sharing: Collection[str]) -> tuple[str, str]:
-    """Return a module and why it is contradicted, as a service says. Raises `WrongAnswer`."""
-    if len(found) != 2 or found[0] not in sharing:
-        raise WrongAnswer("it holds something else than pairs of a module that shares the service, and a reason")
-    return str(found[0]), text(found[1])
-
-
-def _reason(error: PluginError) -> str:
-    return error.problem.cause.rstrip(".")
-
-
-def _shown(key: SettingsKey) -> str:
-    return f"[{'.'.join(map(str, key))}]"
-
-
-def _part(table: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
-    """Return these keys of a table, where they are set."""
-    return {each: value for each, value in table.items() if each in keys}
+        elif not isinstance(value, dict):
+            tables.note((kind,), f"must be a table of tables: [{kind}.NAME]")
+        for name, table in tables_of(tables.tree, kind).items():
+            if not isinstance(table, dict):
+                tables.note((kind, name), f"must be a table: [{kind}.{name}]")

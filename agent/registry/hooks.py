@@ -3,89 +3,38 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TypeVar
 
-import pluggy
-
-from agent import hookspecs
 from agent.contract.context import ChainFacts, Change, Consequence, Context, ServiceContext
 from agent.contract.declaration import Declaration
 from agent.contract.endpoint import Endpoint
 from agent.contract.fields import digest_of_settings
 from agent.contract.file import ChainFile, Template, Text
-from agent.contract.markers import hookimpl
 from agent.contract.module import Module
-from agent.contract.placeholders import IN_COMMANDS, filled, misspelt, texts_in
-from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.contract.systemd_service import SystemdService
 from agent.errors.base import AgentError
-from agent.errors.plugin import (
-    STAYS,
-    DeclarationRefused,
-    ModuleRaised,
-    PluginError,
-    PluginHangs,
-    PolicyRaised,
-    PolicyRefused,
-)
+from agent.errors.plugin import PluginError, PluginHangs
 from agent.errors.wording import few
 from agent.model.need import HostFacts, Need
-from agent.registry.answers import MOST_MEMBERS, WrongAnswer, exactly, members, one_of, text, truth
-from agent.registry.contract_checks import implementations, shows_without_endpoint
+from agent.registry.answers import exactly, text, truth
+from agent.registry.asking import Asking
+from agent.registry.contract_checks import shows_without_endpoint
 from agent.registry.culprits import Culprits
 from agent.registry.guard import Asked, Guard, PluginFailed
-from agent.registry.life_hooks import LIFE, hooks_of, subject_of
-from agent.registry.places import place_of_code
+from agent.registry.hook_manager import refused
+from agent.registry.life_hooks import subject_of
 from agent.system.command import Action, Command
 from agent.system.names import is_address, parse_name
 from agent.system.places import Places
 
 T = TypeVar("T")
-Caller = Callable[..., Any]
 MOST_NAMES = 2000
 """Host names that one module may have resolved."""
-MOST_NEEDS = 20_000
-"""Chains that one module may ask for."""
 RENDER_SECONDS = 300.0
 """So long the rendering of one module's or service's files may take: of thousands of sites on a small machine."""
-OWN_ANSWERS = "own answers"
-"""Name of the innermost wrapper."""
-PLAIN: pluggy.HookimplOpts = {
-    "wrapper": False,
-    "hookwrapper": False,
-    "optionalhook": False,
-    "tryfirst": False,
-    "trylast": False,
-    "specname": None,
-}
-"""Options of a method that is called like the hook that it answers."""
-
-
-class _Manager(pluggy.PluginManager):
-    """Plugin manager that takes the methods of a module or service for answers to the hooks of their names.
-
-    It looks for them in a class once, not in each instance (4 ms).
-    """
-
-    def __init__(self) -> None:
-        super().__init__("chainwright")
-        self.add_hookspecs(hookspecs)
-        self._marked: dict[type, frozenset[str]] = {}
-
-    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
-        """Return the options of a hook's implementation; None: it is none."""
-        if not isinstance(plugin, Declaration | PluginSettings) or name in self._marks(type(plugin)):
-            return super().parse_hookimpl_opts(plugin, name)
-        return PLAIN if name in hooks_of(type(plugin)) else None
-
-    def _marks(self, kind: type[Declaration | PluginSettings]) -> frozenset[str]:
-        if kind not in self._marked:
-            self._marked[kind] = frozenset(each.attribute for each in implementations(kind))
-        return self._marked[kind]
 
 
 class Hooks:
@@ -104,58 +53,47 @@ class Hooks:
     ) -> None:
         self.guard = guard or Guard(Culprits(lambda: _homes(modules, plugins)))
         """What asks the plugins."""
-        self._declarations: list[Declaration] = [*modules.values(), *(services or {}).values()]
-        self._manager = _Manager()
-        self._callers: dict[tuple[str, Declaration], Caller] = {}
-        self._wrapping: dict[str, tuple[str, ...]] = {}
-        for name, plugin in plugins.items():
-            self._manager.register(plugin, f"plugin {name}")
-        for name, module in modules.items():
-            module.named(name)
-            self._manager.register(module, name)
-        for name, service in (services or {}).items():
-            self._manager.register(service, f"service {name}")
-        self._manager.register(_OwnAnswers(), OWN_ANSWERS)
+        self._asking = Asking(modules, plugins, services or {}, self.guard)
 
     # The life of a module
 
     def declare_needs(self, asked: Module, host: HostFacts) -> list[Need]:
         """Ask what chains the module wants; owner filled in, each slot once."""
-        found: list[Need] = self._ask("declare_needs", asked, host=host)
+        found: list[Need] = self._asking.ask("declare_needs", asked, host=host)
         slots = [need.slot for need in found]
         twice = next((slot for slot in slots if slots.count(slot) > 1), None) if len(set(slots)) < len(slots) else None
         if twice is not None:
-            raise _refused(asked, "declare_needs", f'it has the slot "{twice}" twice')
+            raise refused(asked, "declare_needs", f'it has the slot "{twice}" twice')
         return [need.of(asked.instance) for need in found]
 
     def names_to_resolve(self, asked: Module, host: HostFacts) -> list[str]:
         """Ask which host names the module needs addresses of: those that have to be looked up, each once."""
-        found: list[str] = self._ask("names_to_resolve", asked, host=host)
+        found: list[str] = self._asking.ask("names_to_resolve", asked, host=host)
         if len(found) > MOST_NAMES:
-            raise _refused(asked, "names_to_resolve", f"it has {len(found)} names, more than {MOST_NAMES}")
+            raise refused(asked, "names_to_resolve", f"it has {len(found)} names, more than {MOST_NAMES}")
         odd = next((number for number, name in enumerate(found, 1) if not _is_host(name)), None)
         if odd is not None:
-            raise _refused(asked, "names_to_resolve", f"name {odd} of {len(found)} is no host name in lower case")
+            raise refused(asked, "names_to_resolve", f"name {odd} of {len(found)} is no host name in lower case")
         return [name for name in dict.fromkeys(found) if name != "localhost" and not is_address(name)]
 
     def receive_chains(self, asked: Module, chains: Mapping[str, ChainFacts]) -> list[ChainFile]:
         """Ask what files of key and chain parts come of `chains`."""
-        found: list[ChainFile] = self._ask("receive_chains", asked, chains=chains)
+        found: list[ChainFile] = self._asking.ask("receive_chains", asked, chains=chains)
         return found
 
     def render_files(self, asked: Module, context: Context) -> list[Template | Text]:
         """Ask for the configuration files."""
-        found: list[Template | Text] = self._ask("render_files", asked, context=context)
+        found: list[Template | Text] = self._asking.ask("render_files", asked, context=context)
         return found
 
     def prepare_command(self, asked: Module, context: Context) -> list[Command]:
         """Ask for the commands that run in the staging directory."""
-        found: list[Command] = self._ask("prepare_command", asked, context=context)
+        found: list[Command] = self._asking.ask("prepare_command", asked, context=context)
         return found
 
     def probes(self, asked: Module, context: Context) -> list[Endpoint]:
         """Ask where each slot's chain is seen."""
-        found: list[Endpoint] = self._ask("probes", asked, context=context)
+        found: list[Endpoint] = self._asking.ask("probes", asked, context=context)
         return found
 
     def inspect_command(self, asked: Module, context: Context) -> Command | None:
@@ -164,7 +102,7 @@ class Hooks:
 
     def consequences_of(self, asked: Module, change: Change, observed: str) -> list[Consequence]:
         """Ask what `change` would break."""
-        found: list[Consequence] = self._ask("consequences_of", asked, change=change, observed=observed)
+        found: list[Consequence] = self._asking.ask("consequences_of", asked, change=change, observed=observed)
         return found
 
     def check_endpoints(self, module: Module, context: Context) -> None:
@@ -176,15 +114,15 @@ class Hooks:
             reason = (
                 f'the endpoint {lost} is of the slot "{lost.slot}", and the module asks for: {few(slots) or "none"}'
             )
-            raise _refused(module, "probes", reason)
+            raise refused(module, "probes", reason)
         if context.chains and not found and not self._shows_itself(module, context):
-            raise _refused(
+            raise refused(
                 module, "probes", 'it is empty, and neither "unprobed" nor "confirm" says what shows its chains'
             )
 
     def _shows_itself(self, module: Module, context: Context) -> bool:
         services = context.services.values()
-        return self._guarded("unprobed", module, lambda: shows_without_endpoint(module, services))
+        return self._asking.guarded("unprobed", module, lambda: shows_without_endpoint(module, services))
 
     # A module with a service of its own, or a service that several share
 
@@ -194,12 +132,12 @@ class Hooks:
 
     def reload_command(self, asked: Declaration, context: Context | ServiceContext) -> Action | None:
         """Ask for what makes the service read its files again."""
-        answer: Action | None = self._ask("reload_command", asked, context=context)
+        answer: Action | None = self._asking.ask("reload_command", asked, context=context)
         return answer
 
     def running(self, asked: Declaration, context: Context | ServiceContext) -> Command | Path | None:
         """Ask how to know that the service runs."""
-        answer: Command | Path | None = self._ask("running", asked, context=context)
+        answer: Command | Path | None = self._asking.ask("running", asked, context=context)
         return answer
 
     def start_command(self, asked: Declaration, context: Context | ServiceContext) -> Command | None:
@@ -222,7 +160,7 @@ class Hooks:
 
     def render_entry(self, asked: Service, context: ServiceContext) -> list[Template | Text]:
         """Ask for the files of the entry."""
-        found: list[Template | Text] = self._ask("render_entry", asked, context=context)
+        found: list[Template | Text] = self._asking.ask("render_entry", asked, context=context)
         return found
 
     def included_command(self, asked: Service, context: ServiceContext) -> Command | None:
@@ -235,33 +173,33 @@ class Hooks:
 
     def why_unseen(self, asked: Service, places: Places) -> str:
         """Ask why a switch shows nowhere."""
-        answer: str = self._ask("why_unseen", asked, places=places)
+        answer: str = self._asking.ask("why_unseen", asked, places=places)
         return answer
 
     def warnings_in(self, asked: Service, output: str) -> list[str]:
         """Ask what the output of a test warns of."""
-        found: list[str] = self._ask("warnings_in", asked, output=output)
+        found: list[str] = self._asking.ask("warnings_in", asked, output=output)
         return found
 
     def cure_for(self, asked: Service, output: str) -> str:
         """Ask what mends that which a test or a start complains of."""
-        answer: str = self._ask("cure_for", asked, output=output)
+        answer: str = self._asking.ask("cure_for", asked, output=output)
         return answer
 
     def awaits_network(self, asked: Service, output: str, addressed: bool) -> bool:
         """Ask whether a test has failed for want of a network."""
-        answer: bool = self._ask("awaits_network", asked, output=output, addressed=addressed)
+        answer: bool = self._asking.ask("awaits_network", asked, output=output, addressed=addressed)
         return answer
 
     def _command(self, hook: str, asked: Declaration, **arguments: object) -> Command | None:
-        answer: Command | None = self._ask(hook, asked, **arguments)
+        answer: Command | None = self._asking.ask(hook, asked, **arguments)
         return answer
 
     # What isn't wrapped
 
     def said(self, asked: Declaration, attribute: str, checked: Callable[[object], T]) -> T:
         """Ask for a property or an attribute of a declaration, which `checked` returns where it is of the right type."""
-        return self._guarded(attribute, asked, lambda: checked(getattr(asked, attribute)))
+        return self._asking.guarded(attribute, asked, lambda: checked(getattr(asked, attribute)))
 
     def is_so(self, asked: Declaration, attribute: str) -> bool:
         """Ask for an attribute that says yes or no. One that fails in it says no."""
@@ -276,81 +214,15 @@ class Hooks:
 
     def digest_of_settings(self, asked: Declaration) -> str:
         """Ask for a digest of the settings, which plugins may say how to write."""
-        return self._guarded("the reading of its settings", asked, lambda: digest_of_settings(asked))
+        return self._asking.guarded("the reading of its settings", asked, lambda: digest_of_settings(asked))
 
     def pid_path(self, asked: SystemdService, places: Places) -> Path:
         """Ask for the file with the number of a service's process."""
-        return self._guarded("pid_path", asked, lambda: exactly(asked.pid_path(places), Path))
+        return self._asking.guarded("pid_path", asked, lambda: exactly(asked.pid_path(places), Path))
 
     def rendered(self, asked: Declaration, hook: str, work: Callable[[], T]) -> T:
         """Have files rendered, whose templates ask a declaration for its settings and whatever else it has."""
-        return self._guarded(hook, asked, work, contract=(AgentError,), most=RENDER_SECONDS)
-
-    # Asking
-
-    def _ask(self, hook: str, asked: Declaration, **arguments: object) -> Any:
-        """Ask one declaration, and check what comes back through the policies."""
-        caller, others = self._caller(hook, asked), self._policies(hook)
-        answer = self._guarded(
-            hook, asked, lambda: _answer(asked, hook, caller(asked=asked, **arguments)), others, (DeclarationRefused,)
-        )
-        if isinstance(answer, _Wrong):  # not the declaration's own answer, which is checked before policies see it
-            raise PolicyRefused(subject_of(asked), hook, answer.reason, self._changing(hook, asked, others, arguments))
-        return _filled(asked, hook, answer, arguments.get("context"))
-
-    def _guarded(
-        self,
-        hook: str,
-        asked: Declaration,
-        work: Callable[[], T],
-        others: tuple[str, ...] = (),
-        contract: tuple[type[BaseException], ...] = (),
-        most: float | None = None,
-    ) -> T:
-        plugin, subject = self.guard.plugin_of(type(asked)), subject_of(asked)
-        try:
-            return self.guard.call(Asked(plugin, hook, subject, STAYS, others), work, contract=contract, most=most)
-        except PluginFailed as failed:
-            place = failed.place or place_of_code(getattr(type(asked), hook, None), failed.error)
-            if isinstance(failed.error, WrongAnswer):
-                raise DeclarationRefused(subject, hook, str(failed.error), place) from failed.error
-            if failed.plugin != plugin and failed.plugin in others:
-                raise PolicyRaised(subject, hook, failed.error, failed.plugin, place) from failed.error
-            raise ModuleRaised(subject, hook, failed.error, place) from failed.error
-
-    def _policies(self, hook: str) -> tuple[str, ...]:
-        """Return the plugins that wrap a hook, the innermost first."""
-        if hook not in self._wrapping:
-            found = [
-                each for each in getattr(self._manager.hook, hook).get_hookimpls() if each.wrapper or each.hookwrapper
-            ]
-            self._wrapping[hook] = tuple(_plugin(each.plugin_name) for each in found if each.plugin_name != OWN_ANSWERS)
-        return self._wrapping[hook]
-
-    def _changing(
-        self, hook: str, asked: Declaration, policies: tuple[str, ...], arguments: Mapping[str, object]
-    ) -> str:
-        """Return the policy that makes a right answer a wrong one: the first that does it alone, else all of them."""
-        left_out = [each for each in self._declarations if each is not asked]
-        wrapping = {
-            _plugin(name): plugin for name, plugin in self._manager.list_name_plugin() if _plugin(name) in policies
-        }
-        for policy in policies if policies[1:] else ():
-            others = [plugin for name, plugin in wrapping.items() if name != policy]
-            caller = self._manager.subset_hook_caller(hook, [*left_out, *others])
-            with suppress(PluginError):
-                alone = self._guarded(hook, asked, lambda: _answer(asked, hook, caller(asked=asked, **arguments)))  # noqa: B023 - at once
-                if isinstance(alone, _Wrong):
-                    return policy
-        return ", ".join(policies)
-
-    def _caller(self, hook: str, asked: Declaration) -> Caller:
-        """Return the hook without the other modules and services; plugins that wrap it stay."""
-        key = (hook, asked)
-        if key not in self._callers:
-            others = [each for each in self._declarations if each is not asked]
-            self._callers[key] = self._manager.subset_hook_caller(hook, others)
-        return self._callers[key]
+        return self._asking.guarded(hook, asked, work, contract=(AgentError,), most=RENDER_SECONDS)
 
 
 def text_of(guard: Guard, asked: Declaration, attribute: str, otherwise: str) -> str:
@@ -362,56 +234,6 @@ def text_of(guard: Guard, asked: Declaration, attribute: str, otherwise: str) ->
         return otherwise
 
 
-class _OwnAnswers:
-    """Innermost wrapper of all hooks of a life: what a policy gets of a module or service is checked, and a list of its own."""
-
-    def __init__(self) -> None:
-        for hook in LIFE:
-            setattr(self, hook, _own_answer(hook))
-
-
-def _own_answer(hook: str) -> Callable[..., Generator[None, object, object]]:
-    @hookimpl(wrapper=True, trylast=True, specname=hook)
-    def own_answer(asked: Declaration) -> Generator[None, object, object]:
-        answer = _answer(asked, hook, (yield))
-        if isinstance(answer, _Wrong):
-            raise _refused(asked, hook, answer.reason)
-        return answer
-
-    return own_answer
-
-
-class _Wrong(NamedTuple):
-    """Answer that can't be used."""
-
-    reason: str
-
-
-def _answer(asked: Declaration, hook: str, answer: object) -> object:
-    """Return an answer of the right type, or what is wrong with it."""
-    allowed = LIFE[hook]
-    try:
-        if allowed.several:
-            return members(answer, allowed.kinds, MOST_NEEDS if hook == "declare_needs" else MOST_MEMBERS)
-        return one_of(answer, allowed.kinds) if allowed.optional else exactly(answer, allowed.kinds[0])
-    except WrongAnswer as wrong:
-        return _Wrong(str(wrong))
-
-
-def _plugin(registered: str) -> str:
-    """Return the name of a plugin as it was registered: ``plugin NAME``, with a table of its own ``plugin plugins.NAME``."""
-    return registered.removeprefix("plugin ").removeprefix("plugins.")
-
-
-def _filled(asked: Declaration, hook: str, answer: object, context: object) -> object:
-    """Return an answer with placeholders filled in, but those of files, which rendering fills in. Raises `DeclarationRefused`."""
-    if not isinstance(context, Context | ServiceContext):
-        return answer
-    for reason in misspelt(texts_in(answer), IN_COMMANDS):
-        raise _refused(asked, hook, reason)
-    return filled(answer, context)
-
-
 def _homes(modules: Mapping[str, Module], plugins: Mapping[str, object]) -> Iterator[tuple[str, Path]]:
     """Yield where plugins are that nobody has found: in tests."""
     for name, plugin in plugins.items():
@@ -420,10 +242,6 @@ def _homes(modules: Mapping[str, Module], plugins: Mapping[str, object]) -> Iter
     for module in modules.values():
         if file := getattr(sys.modules.get(type(module).__module__), "__file__", None):
             yield type(module).name, Path(file)
-
-
-def _refused(asked: Declaration, hook: str, reason: str) -> DeclarationRefused:
-    return DeclarationRefused(subject_of(asked), hook, reason, place_of_code(getattr(type(asked), hook)))
 
 
 def _is_host(name: str) -> bool:

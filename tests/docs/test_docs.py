@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 
 import chainwright
 from agent.cli.exit_codes import BUSY, DEGRADED, DONE, DUE, FAILED, INTERRUPTED, USAGE
-from agent.config.loading import _InstanceHeader, load
+from agent.config.loading import load
 from agent.config.settings import (
     CoreSettings,
     DaneSettings,
@@ -22,6 +22,7 @@ from agent.config.settings import (
     ResolveSettings,
     RootSettings,
 )
+from agent.config.table_validation import InstanceHeader
 from agent.model.deployment import Outcome, Step
 from agent.pki.key import KeyType
 from agent.registry.contract_checks import CORE_KEYS, hook_arguments
@@ -186,8 +187,8 @@ def test_every_key_of_the_core_is_documented_with_type_and_default(
 
 def test_every_key_that_each_module_has_is_documented():
     table = {words(row[0])[0]: row for row in rows(section("docs/settings.md", "## `[modules.NAME]`")) if words(row[0])}
-    assert set(_InstanceHeader.model_fields) == set(CORE_KEYS)
-    fields = {**_InstanceHeader.model_fields, **Module.model_fields}
+    assert set(InstanceHeader.model_fields) == set(CORE_KEYS)
+    fields = {**InstanceHeader.model_fields, **Module.model_fields}
     assert {name: row[2] for name, row in table.items()} == {
         name: written(field.default) for name, field in fields.items() if field.default is not PydanticUndefined
     }

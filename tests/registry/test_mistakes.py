@@ -21,8 +21,9 @@ import pytest
 
 from agent.cli import main
 from agent.config.files import read_settings
-from agent.config.loading import build, wanted
+from agent.config.loading import build
 from agent.config.settings import Settings
+from agent.config.wanted_plugins import wanted
 from agent.engine.engine import Engine
 from agent.registry.discovery import candidates, culprits_of
 from agent.registry.guard import Guard

@@ -209,6 +209,16 @@ def test_a_template_is_given_settings_context_and_its_own_values(shop: Shop):
     assert list(made.texts.values()) == ["443 gw chainwright http-01 mine "]
 
 
+def test_a_template_knows_the_slot_of_a_name(shop: Shop):
+    text = "{% for name in names if name | slot_of in chains %}{{ name | slot_of }} {% endfor %}"
+    found = shop.text(
+        text,
+        names=["*.example.test", "2001:db8::1", "other.test"],
+        chains={"_wildcard.example.test", "ip6-2001-db8--1"},
+    )
+    assert found == "_wildcard.example.test ip6-2001-db8--1 "
+
+
 def test_the_entry_of_a_service_is_rendered_with_its_parts(shop: Shop):
     class Nginx(Service):
         name = "nginx"

@@ -1,0 +1,96 @@
+"""Plugin manager of the hooks of a life: which methods answer a hook, and what a policy is given of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import NamedTuple
+
+import pluggy
+
+from agent import hookspecs
+from agent.contract.declaration import Declaration
+from agent.contract.markers import hookimpl
+from agent.contract.plugin_settings import PluginSettings
+from agent.errors.plugin import DeclarationRefused
+from agent.registry.answers import MOST_MEMBERS, WrongAnswer, exactly, members, one_of
+from agent.registry.contract_checks import implementations
+from agent.registry.life_hooks import LIFE, hooks_of, subject_of
+from agent.registry.places import place_of_code
+
+MOST_NEEDS = 20_000
+"""Chains that one module may ask for."""
+OWN_ANSWERS = "own answers"
+"""Name of the innermost wrapper."""
+PLAIN: pluggy.HookimplOpts = {
+    "wrapper": False,
+    "hookwrapper": False,
+    "optionalhook": False,
+    "tryfirst": False,
+    "trylast": False,
+    "specname": None,
+}
+"""Options of a method that is called like the hook that it answers."""
+
+
+class HookManager(pluggy.PluginManager):
+    """Plugin manager that takes the methods of a module or service for answers to the hooks of their names.
+
+    It looks for them in a class once, not in each instance (4 ms).
+    """
+
+    def __init__(self) -> None:
+        super().__init__("chainwright")
+        self.add_hookspecs(hookspecs)
+        self._marked: dict[type, frozenset[str]] = {}
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        """Return the options of a hook's implementation; None: it is none."""
+        if not isinstance(plugin, Declaration | PluginSettings) or name in self._marks(type(plugin)):
+            return super().parse_hookimpl_opts(plugin, name)
+        return PLAIN if name in hooks_of(type(plugin)) else None
+
+    def _marks(self, kind: type[Declaration | PluginSettings]) -> frozenset[str]:
+        if kind not in self._marked:
+            self._marked[kind] = frozenset(each.attribute for each in implementations(kind))
+        return self._marked[kind]
+
+
+class OwnAnswers:
+    """Innermost wrapper of all hooks of a life: what a policy gets of a module or service is checked, and a list of its own."""
+
+    def __init__(self) -> None:
+        for hook in LIFE:
+            setattr(self, hook, _own_answer(hook))
+
+
+def _own_answer(hook: str) -> Callable[..., Generator[None, object, object]]:
+    @hookimpl(wrapper=True, trylast=True, specname=hook)
+    def own_answer(asked: Declaration) -> Generator[None, object, object]:
+        answer = checked_answer(asked, hook, (yield))
+        if isinstance(answer, Wrong):
+            raise refused(asked, hook, answer.reason)
+        return answer
+
+    return own_answer
+
+
+class Wrong(NamedTuple):
+    """Answer that can't be used."""
+
+    reason: str
+
+
+def checked_answer(asked: Declaration, hook: str, answer: object) -> object:
+    """Return an answer of the right type, or what is wrong with it."""
+    allowed = LIFE[hook]
+    try:
+        if allowed.several:
+            return members(answer, allowed.kinds, MOST_NEEDS if hook == "declare_needs" else MOST_MEMBERS)
+        return one_of(answer, allowed.kinds) if allowed.optional else exactly(answer, allowed.kinds[0])
+    except WrongAnswer as wrong:
+        return Wrong(str(wrong))
+
+
+def refused(asked: Declaration, hook: str, reason: str) -> DeclarationRefused:
+    """Return why an answer of a declaration's own can't be used."""
+    return DeclarationRefused(subject_of(asked), hook, reason, place_of_code(getattr(type(asked), hook)))
