@@ -82,7 +82,8 @@ class Templates:
         except TemplateRefused:
             raise
         except jinja2.TemplateNotFound as error:
-            raise TemplateRefused(self._where, f"there is no template {error.name}") from error
+            reason = f"there is no template {error.name} in templates/ of the plugin, nor among yours"
+            raise TemplateRefused(self._where, reason) from error
         except jinja2.TemplateSyntaxError as error:
             place = f"{error.filename or error.name}, line {error.lineno}"
             raise TemplateRefused(place, str(error.message).rstrip(".")) from error
