@@ -228,6 +228,8 @@ def _needs(inputs: PassInputs, store: Store, name: str) -> tuple[list[Need], Pro
 
 
 def _unread(module: str, error: Exception) -> AgentError:
+    if isinstance(error, AgentError):
+        return error
     if isinstance(error, OSError):
         return FileUnreadable(*obstacle(Path(error.filename or module), error))
     return ModuleRaised(module, "the reading of its settings", error)
