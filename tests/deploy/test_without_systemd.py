@@ -5,6 +5,7 @@ import pytest
 from agent.deploy.evidence import _advice_of
 from agent.errors.deploy import NoSystemd
 from agent.model.deployment import Outcome
+from agent.registry.hooks import Hooks
 from chainwright import Nginx
 from support.appliances.proxied import OWN, Proxied
 
