@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -19,7 +20,7 @@ from agent.system.lock import held, holder_of
 from agent.system.poke import poke
 from support.appliances.deployed import Deployed
 from support.appliances.idle import START, configure
-from support.processes.daemon import Agent, with_patience
+from support.processes.daemon import Agent, with_patience, with_short_guard
 from support.processes.tree import alive
 from support.waiting import until
 
@@ -222,8 +223,25 @@ def test_a_plugin_that_hangs_again_and_again_costs_itself_until_a_file_has_chang
         until(idle.layout.module("second").live.exists, seconds=60, what="the other module is deployed")
         found = told(idle, "plugin.module_raised")
         assert (found.kind, found.subject) == ("module", "tunnel")
-        assert "it hung, or a process died of it, more than once" in found.problem.cause
+        assert "it hung, or processes died of it" in found.problem.cause
         fault.unlink()
         install(idle, "pass")
         agent.passes(f"{idle.layout.plugins}/tunnel.py has changed")
         assert idle.layout.module("tunnel").live.exists()
+
+
+def test_a_plugin_that_was_given_up_is_not_asked_by_the_next_pass_process(idle, fault):
+    asked = idle.root / "asked"
+    install(idle, f'open("{asked}", "a").write("x"); time.sleep(600)')
+    with Agent(idle.layout, program=with_short_guard(0.5)) as agent:
+        agent.passes(START)
+        first = agent.pass_process
+        assert first is not None
+        os.kill(first, signal.SIGTERM)
+        until(lambda: not alive(first), seconds=40, what="the end of the pass process")
+        assert poke(idle.layout)
+        agent.says("made a pass", times=2)
+        assert agent.pass_process != first
+        found = told(idle, "plugin.module_raised")
+        assert "it hung, or processes died of it" in found.problem.cause
+    assert asked.read_text() == "x"
