@@ -16,6 +16,9 @@ WITH_AN_INSTANT = {"localtime": 1, "gmtime": 1, "ctime": 1, "asctime": 1, "strft
 """Arguments with which they ask for none."""
 PLACES = {
     "agent/system/kernel_clock.py",
+    # What authors of plugins test with
+    "agent/testing/clock.py",
+    "agent/testing/source_context.py",
     # Until the agent has told its own
     "plugins/webui/agent_clock.py",
     # Of an answer to a probe, and of lines in a log

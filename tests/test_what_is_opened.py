@@ -28,13 +28,23 @@ ALLOWED = {
     "agent/system/modes.py": 1,
     "agent/system/replacement.py": 1,
     "agent/system/writing.py": 7,
+    "agent/daemon/delivery_marks.py": 1,
     # Memory, devices
     "agent/cli/program.py": 1,
     "agent/system/command.py": 1,
     "plugins/webui/start.py": 2,
     # Logs that are appended to, in a directory of the agent's
+    "agent/cli/delivery.py": 1,
     "agent/daemon/api_supervisor.py": 1,
     "plugins/ikev2/start.py": 1,
+    # A plugin that was imported already, for the line that a sentence names
+    "agent/registry/import_hints.py": 1,
+    # What authors of plugins test with: their own plugin, and what is below a throw-away root
+    "agent/registry/discovery.py": 1,
+    "agent/testing/ports.py": 2,
+    "agent/testing/stand_in.py": 1,
+    "agent/testing/tls_server.py": 2,
+    "agent/testing/toyd.py": 2,
     # Of the package
     "chainwright/_command.py": 1,
     "plugins/webui/catalogue.py": 1,

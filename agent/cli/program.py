@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,6 +15,7 @@ import click
 
 from agent.cli.commands import DEBUG, CommandGroup, Invocation, invocation, root_option
 from agent.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE, exit_code
+from agent.cli.files import FILE
 from agent.cli.output import print_json, wants_colour
 from agent.errors import AgentError
 from agent.errors.settings import SettingsRefused
@@ -56,6 +58,7 @@ COMMANDS = {
     "webui": "agent.cli.webui",
 }
 """Command -> the module with the click command of that name."""
+TRACE_FILE = "--trace-hooks-to"
 HIDDEN = {"api": "agent.cli.api"}
 """The same for what only the agent itself calls."""
 
@@ -68,7 +71,7 @@ class Program(CommandGroup):
             "chainwright",
             help="The certificate agent of a network appliance.",
             epilog="\b\nExample:\n  $ chainwright apply\n  $ chainwright status",
-            params=[root_option(), _colour_option(), _debug_option(), _version_option()],
+            params=[root_option(), _colour_option(), _debug_option(), *_trace_options(), _version_option()],
             no_args_is_help=True,
         )
         self._found: list[PluginCommands] | None = None
@@ -89,6 +92,11 @@ class Program(CommandGroup):
             if each.plugin == name:
                 return each.group
         return None
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Read the options before the command."""
+        given = [re.sub("^--trace-hooks=", f"{TRACE_FILE}=", each) for each in args]
+        return super().parse_args(context, given)
 
     def resolve_command(
         self, context: click.Context, arguments: list[str]
@@ -156,6 +164,34 @@ def _debug_option() -> click.Option:
 
 def _keep_debug(context: click.Context, _option: click.Parameter, value: bool) -> None:
     context.meta[DEBUG] = value
+
+
+def _trace_options() -> list[click.Option]:
+    """Return ``--trace-hooks``, and what ``--trace-hooks=FILE`` is read as: click knows no option with a value or without."""
+    shown = "Tell of each call of a plugin, on standard error; --trace-hooks=FILE appends it to a file."
+    flag = click.Option(["--trace-hooks"], is_flag=True, expose_value=False, callback=_trace_hooks, help=shown)
+    file = click.Option([TRACE_FILE], type=FILE, expose_value=False, hidden=True, callback=_trace_hooks_to)
+    return [flag, file]
+
+
+def _trace_hooks(_context: click.Context, _option: click.Parameter, value: bool) -> None:
+    from agent.registry.tracing import TO_STDERR, VARIABLE
+
+    if value:
+        os.environ[VARIABLE] = TO_STDERR
+
+
+def _trace_hooks_to(_context: click.Context, _option: click.Parameter, value: Path | None) -> None:
+    from agent.registry.tracing import VARIABLE
+
+    if value is None:
+        return
+    try:
+        value.open("ab").close()
+    except OSError as error:
+        reason = f"{value}: {(error.strerror or str(error)).lower()}"
+        raise click.BadParameter(reason, param_hint="'--trace-hooks'") from error
+    os.environ[VARIABLE] = str(value.absolute())
 
 
 def _version_option() -> click.Option:

@@ -11,12 +11,14 @@ import sys
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from agent.errors.plugin import PluginHangs
 from agent.registry.call_thread import Call, CallThread
 from agent.registry.culprits import Culprits, Place
 from agent.registry.plugin_output import SPEAKER, Speaker, listen
+from agent.registry.tracing import HookTrace, trace_of
 from agent.system.activity import HOOK_SECONDS, Activity
 
 T = TypeVar("T")
@@ -72,10 +74,12 @@ class Guard:
         imports: float = IMPORT_SECONDS,
         obtaining: float = OBTAIN_SECONDS,
         say: Callable[[str], object] | None = None,
+        trace: HookTrace | None = None,
     ) -> None:
         """`most`: seconds for one call; `imports`: for an import; `obtaining`: for a chain of a source that needs no network.
 
-        `say` is told what is waited for and what plugins print; default: standard error.
+        `say` is told what is waited for and what plugins print; default: standard error. `trace`: is told of each call; default:
+        the one that the environment asks for.
         """
         self.culprits = culprits or Culprits()
         self.activity = Activity()
@@ -87,6 +91,7 @@ class Guard:
         self.say = say or _to_stderr
         self.say_waiting: Callable[[str], object] | None = None
         """Is told what is waited for, in place of `say`."""
+        self._trace = trace or trace_of(os.environ)
         self._patience = patience
         self._most = most
         self.import_seconds = imports
@@ -112,18 +117,21 @@ class Guard:
         `contract`: errors that the plugin may raise, which go on to the caller. Raises `PluginFailed` for all others, and
         `PluginHangs`, now and at each further call, where it takes longer than `most` seconds.
         """
+        done = partial(self._call, asked, work, contract, most or self._most)
+        return self._trace.traced(asked, done) if self._trace else done()
+
+    def _call(self, asked: Asked, work: Callable[[], T], contract: tuple[type[BaseException], ...], most: float) -> T:
         self._refuse(asked)
         speaker, context = Speaker(asked.plugin, self.say), copy_context()
         context.run(SPEAKER.set, speaker)
         call, thread = Call(work, context), self._thread()
         listen()
         stdout = sys.stdout
-        allowed = most or self._most
-        seconds = max(HOOK_SECONDS, 2 * allowed)  # another process ends this one only where giving up fails
+        seconds = max(HOOK_SECONDS, 2 * most)  # another process ends this one only where giving up fails
         with self.activity.doing(f"plugin {asked.plugin}", f"{asked.hook} of {asked.subject}", seconds):
             thread.begin(call)
-            if not thread.ended(min(self._patience, allowed)):
-                self._wait(thread, asked, allowed)
+            if not thread.ended(min(self._patience, most)):
+                self._wait(thread, asked, most)
         self._idle.append(thread)
         speaker.close()
         if sys.stdout is not stdout:
@@ -134,6 +142,10 @@ class Guard:
 
     def here(self, asked: Asked, work: Callable[[], T], *, contract: tuple[type[BaseException], ...] = ()) -> T:
         """Do the same in this thread and without a limit: for what takes its time, and is stopped by other means."""
+        done = partial(self._here, asked, work, contract)
+        return self._trace.traced(asked, done) if self._trace else done()
+
+    def _here(self, asked: Asked, work: Callable[[], T], contract: tuple[type[BaseException], ...]) -> T:
         self._refuse(asked)
         speaker = Speaker(asked.plugin, self.say)
         listen()
