@@ -152,10 +152,12 @@ if TYPE_CHECKING:
 __all__ = sorted(_HOMES)  # noqa: PLE0605
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: a command with nothing to do must not import cryptography."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'chainwright' has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # for a type checker, a name that isn't here is a mistake
 
-    return getattr(import_module(_HOMES[name]), name)
+    def __getattr__(name: str) -> Any:
+        """Import a public name when it is first used: a command with nothing to do must not import cryptography."""
+        if name not in _HOMES:
+            raise AttributeError(f"module 'chainwright' has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)

@@ -15,6 +15,7 @@ from agent.errors.plugin import STAYS, ModuleRaised, PluginError, PluginHangs
 from agent.registry.answers import WrongAnswer, members, text
 from agent.registry.contract_checks import NAME
 from agent.registry.guard import Asked, PluginFailed
+from agent.registry.places import place_of_answer
 
 
 class ServiceTables:
@@ -50,7 +51,8 @@ class ServiceTables:
                 for module, cause in self._contradictions(service, sharing) if sharing else ():
                     self._tables.note(("modules", module), cause)
             except PluginFailed as error:
-                failed[name] = ModuleRaised(f"service {name}", "contradictions", error.error, error.place)
+                place = error.place or place_of_answer(type(service), "contradictions")
+                failed[name] = ModuleRaised(f"service {name}", "contradictions", error.error, place)
             except PluginHangs as error:
                 failed[name] = error
         return {name: _failed(entry, failed) for name, entry in entries.items()}

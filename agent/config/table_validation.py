@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, StrictBool, StrictStr, ValidationError
 
+from agent.config.defaults import default_refused
 from agent.config.files import SettingsKey, Tree
 from agent.config.problems import problem, translate, unknown
 from agent.config.secret_keys import Secrets
@@ -73,6 +74,9 @@ class TableValidation:
             asked = Asked(self.guard.plugin_of(model), VALIDATION, shown(key), self.effect(key))
             return self.guard.call(asked, lambda: model.model_validate(values), contract=(ValidationError,))
         except ValidationError as error:
+            asked = Asked(self.guard.plugin_of(model), VALIDATION, shown(key))
+            if refused := default_refused(asked.plugin, error, model, values):
+                raise PluginFailed(asked, *refused) from error
             for place, cause in translate(error, model, key, values, also=also):
                 self.note(place, cause)
         return None

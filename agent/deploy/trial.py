@@ -20,7 +20,7 @@ from agent.deploy.units import Candidate, EntryUnit, Unit
 from agent.deploy.warnings import warnings_of
 from agent.errors import AgentError
 from agent.errors.damage import NotTestedInTime
-from agent.errors.deploy import CheckRefused, PrepareFailed
+from agent.errors.deploy import CheckRefused, OwnerUnknown, PrepareFailed
 from agent.model.deployment import Generation, RefusedKind, Step
 from agent.rendering.render import Rendering
 from agent.system.command import Command, CommandResult
@@ -193,7 +193,11 @@ class Trial:
         staged.texts |= rendering.texts
         staged.passwords |= rendering.passwords
         materials = Materials({**rendering.texts, **kept}, self._context.chain, rendering.passwords)
-        return staging.stage(generation_dir, number, rendering, materials, last)
+        try:
+            return staging.stage(generation_dir, number, rendering, materials, last)
+        except OwnerUnknown as error:
+            error.owner, error.place = self._context.enabled.who_names(generation_dir.owner, error.kind, error.name)
+            raise
 
     # Preflight and preparation
 

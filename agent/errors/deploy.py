@@ -39,6 +39,20 @@ class TemplateRefused(DeployError):
     reason: str
 
 
+class TemplateMissing(DeployError):
+    """A plugin names a template that there isn't."""
+
+    code = "deploy.template_missing"
+    cause = "There is no template {name}."
+    where = "{owner}{place:? (%)}"
+    effect = UNCHANGED
+    fix = f'Put it into the directory "templates" beside the plugin, or correct its name there, {APPLY}'
+    owner: str
+    name: str
+    place: str = ""
+    """File and line of the plugin."""
+
+
 class PreflightRefused(DeployError):
     """Staged material would break the service."""
 
@@ -204,11 +218,15 @@ class OwnerUnknown(DeployError):
 
     code = "deploy.owner_unknown"
     cause = 'There is no {kind} "{name}" on this machine.'
-    where = "staging"
+    where = "{owner}{place:? (%)}"
     effect = UNCHANGED
     fix = 'Create it, or name another one in the settings; "adduser --system --group {name}" makes both.'
     kind: str
     name: str
+    owner: str = "staging"
+    """Module or service."""
+    place: str = ""
+    """File and line of the plugin, where it says so itself."""
 
 
 class PublishOccupied(DeployError):

@@ -319,13 +319,15 @@ class PolicyRefused(PluginError):
 
     code = "plugin.policy_refused"
     cause = 'The plugin "{policy}" made an answer to {hook} of this module one that can\'t be used: {reason}.'
-    where = "{module}"
+    where = "{module}{place:? (%)}"
     effect = STAYS
     fix = f"Correct or update that plugin; {LIST} names its distribution."
     module: str
     hook: str
     reason: str
     policy: str
+    place: str = ""
+    """File and line of the plugin; empty where several have done it together."""
 
 
 class TableFailed(PluginError):

@@ -16,7 +16,7 @@ from agent.registry.answers import WrongAnswer
 from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.hook_manager import OWN_ANSWERS, HookManager, OwnAnswers, Wrong, checked_answer, refused
 from agent.registry.life_hooks import LIFE, subject_of
-from agent.registry.places import place_of_code
+from agent.registry.places import place_of_answer, place_of_code
 
 T = TypeVar("T")
 Caller = Callable[..., Any]
@@ -57,7 +57,8 @@ class Asking:
             (DeclarationRefused,),
         )
         if isinstance(answer, Wrong):  # not the declaration's own answer, which is checked before policies see it
-            raise PolicyRefused(subject_of(asked), hook, answer.reason, self._changing(hook, asked, others, arguments))
+            policy = self._changing(hook, asked, others, arguments)
+            raise PolicyRefused(subject_of(asked), hook, answer.reason, policy, self._place_of_wrapper(hook, policy))
         return _filled(asked, hook, answer, arguments.get("context"))
 
     def guarded(
@@ -74,7 +75,7 @@ class Asking:
         try:
             return self._guard.call(Asked(plugin, hook, subject, STAYS, others), work, contract=contract, most=most)
         except PluginFailed as failed:
-            place = failed.place or place_of_code(getattr(type(asked), hook, None), failed.error)
+            place = failed.place or place_of_answer(type(asked), hook, failed.error)
             if isinstance(failed.error, WrongAnswer):
                 raise DeclarationRefused(subject, hook, str(failed.error), place) from failed.error
             if failed.plugin != plugin and failed.plugin in others:
@@ -97,6 +98,12 @@ class Asking:
             for plugin in self._policies(hook):
                 found.setdefault(plugin, []).append(hook)
         return found
+
+    def _place_of_wrapper(self, hook: str, policy: str) -> str:
+        """Return where a plugin wraps a hook; empty: that is in no one place."""
+        wrapping = [each for each in getattr(self._manager.hook, hook).get_hookimpls() if each.wrapper]
+        found = [each for each in wrapping if _plugin(each.plugin_name) == policy]
+        return place_of_code(found[0].function) if len(found) == 1 else ""
 
     def _changing(
         self, hook: str, asked: Declaration, policies: tuple[str, ...], arguments: Mapping[str, object]

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import NamedTuple
 
+from agent.registry.wrapper_faults import code_in
+
 
 class Place(NamedTuple):
     """Line in a file of a plugin."""
@@ -69,4 +71,6 @@ class Culprits:
 def _of_traceback(traceback: TracebackType | None) -> Iterator[tuple[str, int]]:
     while traceback is not None:
         yield traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
+        if wrapper := code_in(traceback):
+            yield wrapper.co_filename, wrapper.co_firstlineno
         traceback = traceback.tb_next

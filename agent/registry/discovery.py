@@ -17,6 +17,7 @@ from agent.registry.culprits import Culprits
 from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.import_hints import hint_of, place_of_mistake
 from agent.registry.packages import check_package, homes
+from agent.registry.versions import check_written_version
 from agent.system.layout import Layout
 from agent.system.trust import Untrusted, check_directory, read
 
@@ -52,6 +53,8 @@ def load(candidate: FoundPlugin, guard: Guard) -> object:
     try:
         return guard.call(asked, candidate.load, contract=(PackageRefused,), most=guard.import_seconds)
     except PluginFailed as failed:
+        for path in candidate.homes():
+            check_written_version(owner, path)
         hint, place = hint_of(failed.error), place_of_mistake(failed.error, failed.place)
         raise ImportFailed(owner.plugin, owner.origin, failed.error, place, hint) from failed.error
 

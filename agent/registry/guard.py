@@ -19,6 +19,7 @@ from agent.registry.call_thread import Call, CallThread
 from agent.registry.culprits import Culprits, Place
 from agent.registry.plugin_output import SPEAKER, Speaker, listen
 from agent.registry.tracing import HookTrace, trace_of
+from agent.registry.wrapper_faults import misused
 from agent.system.activity import HOOK_SECONDS, Activity
 
 T = TypeVar("T")
@@ -203,7 +204,7 @@ class Guard:
         """Return what goes on to the caller."""
         if isinstance(error, contract):
             return error
-        failed = PluginFailed(asked, error, self.culprits.of_error(error))
+        failed = PluginFailed(asked, misused(error) or error, self.culprits.of_error(error))
         failed.__cause__ = error
         return failed
 

@@ -15,7 +15,7 @@ from agent.errors.plugin import DeclarationRefused
 from agent.registry.answers import MOST_MEMBERS, WrongAnswer, exactly, members, one_of
 from agent.registry.contract_checks import implementations
 from agent.registry.life_hooks import LIFE, MOST_NEEDS, hooks_of, subject_of
-from agent.registry.places import place_of_code
+from agent.registry.places import place_of_answer
 
 OWN_ANSWERS = "own answers"
 """Name of the innermost wrapper."""
@@ -91,4 +91,4 @@ def checked_answer(asked: Declaration, hook: str, answer: object) -> object:
 
 def refused(asked: Declaration, hook: str, reason: str) -> DeclarationRefused:
     """Return why an answer of a declaration's own can't be used."""
-    return DeclarationRefused(subject_of(asked), hook, reason, place_of_code(getattr(type(asked), hook)))
+    return DeclarationRefused(subject_of(asked), hook, reason, place_of_answer(type(asked), hook))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from agent.contract.module import Module
 from agent.contract.service import Service
 from agent.contract.systemd_service import SystemdService
 from agent.errors.base import AgentError
+from agent.errors.deploy import TemplateMissing
 from agent.errors.plugin import PluginError, PluginHangs
 from agent.errors.wording import few
 from agent.model.need import HostFacts, Need
@@ -26,6 +27,7 @@ from agent.registry.culprits import Culprits
 from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.hook_manager import refused
 from agent.registry.life_hooks import subject_of
+from agent.registry.places import place_of_answer
 from agent.system.command import Action, Command
 from agent.system.names import is_address, parse_name
 from agent.system.places import Places
@@ -84,6 +86,18 @@ class Hooks:
         """Ask what files of key and chain parts come of `chains`."""
         found: list[ChainFile] = self._asking.ask("receive_chains", asked, chains=chains)
         return found
+
+    def check_slots(self, asked: Module, files: Iterable[ChainFile | Template | Text], context: Context) -> None:
+        """Raise `DeclarationRefused` where a file is of a slot that the module has no need for."""
+        odd = next((each for each in files if each.slot is not None and each.slot not in context.chains), None)
+        if odd is None:
+            return
+        slots = [*dict.fromkeys([*(need.slot for need in self.declare_needs(asked, context.host)), *context.chains])]
+        if odd.slot not in slots:
+            hook = "receive_chains" if isinstance(odd, ChainFile) else "render_files"
+            known = few(slots) or "none"
+            reason = f'the file "{odd.path}" is of the slot "{odd.slot}", and the module asks for: {known}'
+            raise refused(asked, hook, reason)
 
     def render_files(self, asked: Module, context: Context) -> list[Template | Text]:
         """Ask for the configuration files."""
@@ -226,7 +240,11 @@ class Hooks:
 
     def rendered(self, asked: Declaration, hook: str, work: Callable[[], T]) -> T:
         """Have files rendered, whose templates ask a declaration for its settings and whatever else it has."""
-        return self._asking.guarded(hook, asked, work, contract=(AgentError,), most=RENDER_SECONDS)
+        try:
+            return self._asking.guarded(hook, asked, work, contract=(AgentError,), most=RENDER_SECONDS)
+        except TemplateMissing as error:
+            error.place = error.place or place_of_answer(type(asked), hook)
+            raise
 
 
 def text_of(guard: Guard, asked: Declaration, attribute: str, otherwise: str) -> str:

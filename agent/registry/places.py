@@ -7,6 +7,11 @@ import inspect
 import textwrap
 import traceback
 
+CONTRACT = "agent."
+"""Beginning of the modules whose classes are the core's own."""
+READ = {"receive_chains": "files", "render_files": "files"}
+"""Attributes that the contract's own answers read, where these aren't called like the hook."""
+
 
 def place_of_code(declared: object, error: BaseException | None = None) -> str:
     """Return ``FILE:LINE`` of a function, method or class, or of where in its file `error` was raised; empty: not known."""
@@ -15,6 +20,20 @@ def place_of_code(declared: object, error: BaseException | None = None) -> str:
     raised = [frame.lineno for frame in frames if frame.filename == file and frame.lineno]
     line = raised[-1] if raised else _line_of(declared)
     return f"{file}:{line}" if file and line else file
+
+
+def place_of_answer(kind: type, hook: str, error: BaseException | None = None) -> str:
+    """Return ``FILE:LINE`` of what a class answers a hook by: its method, an attribute that the contract's own reads, itself."""
+    method = getattr(kind, hook, None)
+    if inspect.isroutine(method) and not str(method.__module__).startswith(CONTRACT):
+        return place_of_code(method, error)
+    names = (hook, READ.get(hook, hook.removesuffix("_command")))
+    places = (place_of_attribute(each, name) for name in names for each in kind.__mro__ if _is_plugin_s(each))
+    return next(filter(None, places), "") or place_of_code(kind, error)
+
+
+def _is_plugin_s(kind: type) -> bool:
+    return not kind.__module__.startswith((CONTRACT, "pydantic.", "builtins"))
 
 
 def place_of_attribute(owner: object, name: str) -> str:

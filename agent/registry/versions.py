@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 import chainwright
 from agent.contract.version import CONTRACT, Deprecation, Version, shown
 from agent.errors.plugin import VersionMalformed, VersionRefused
 from agent.registry.contract_checks import Owner, implementations
-from agent.registry.places import place_of_attribute
+from agent.registry.places import named, place_of_attribute
 
 OLDEST = 1
 """Major version of a plugin that says none."""
@@ -19,14 +21,42 @@ def check_version(owner: Owner, plugin: object, contract: Version = CONTRACT) ->
     """Check ``api`` of a plugin. Raises `VersionRefused` where it needs another contract, `VersionMalformed` for no version."""
     declared = getattr(plugin, "api", OLDEST)
     wanted = _version(declared)
+    place = "" if wanted and _is_kept(wanted, contract) else place_of_attribute(plugin, "api")
     if wanted is None:
-        place = place_of_attribute(plugin, "api")
         raise VersionMalformed(owner.plugin, owner.origin, type(declared).__name__, str(contract[0]), place)
-    if wanted[0] != contract[0] or wanted[1] > contract[1]:
-        update = "Update Chainwright, or install an older release of the plugin"
-        cure = update if wanted > contract else "Update the plugin"
-        place = place_of_attribute(plugin, "api")
-        raise VersionRefused(owner.plugin, owner.origin, shown(wanted), shown(contract), cure, place)
+    if not _is_kept(wanted, contract):
+        raise _refused(owner, wanted, contract, place)
+
+
+def check_written_version(owner: Owner, path: Path, contract: Version = CONTRACT) -> None:
+    """Check ``api`` in the file or package of a plugin that can't be imported. Raises `VersionRefused`."""
+    file = path / "__init__.py" if path.is_dir() else path
+    try:
+        body = ast.parse(file.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return
+    for node in body:
+        wanted = _written(node) if named(node) == ["api"] else None
+        if wanted and not _is_kept(wanted, contract):
+            raise _refused(owner, wanted, contract, f"{file}:{node.lineno}")
+
+
+def _written(node: ast.stmt) -> Version | None:
+    value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+    try:
+        return _version(ast.literal_eval(value)) if value else None
+    except ValueError:
+        return None
+
+
+def _is_kept(wanted: Version, contract: Version) -> bool:
+    return wanted[0] == contract[0] and wanted[1] <= contract[1]
+
+
+def _refused(owner: Owner, wanted: Version, contract: Version, place: str) -> VersionRefused:
+    update = "Update Chainwright, or install an older release of the plugin"
+    cure = update if wanted > contract else "Update the plugin"
+    return VersionRefused(owner.plugin, owner.origin, shown(wanted), shown(contract), cure, place)
 
 
 def _version(declared: object) -> Version | None:

@@ -29,6 +29,7 @@ from agent.contract.systemd_service import SystemdService
 from agent.errors import AgentError
 from agent.model.need import HostFacts
 from agent.registry.answers import text
+from agent.registry.places import place_of_answer
 from agent.rendering.render import Ownership, Rendering, entry_of, render_module
 from agent.rendering.templates import Templates, digest_of, search_path
 from agent.system.layout import Layout
@@ -63,6 +64,15 @@ class EnabledModules:
         """Return whose the files of a module are by default."""
         settings = self.modules[module]
         return Ownership(self.hooks.said(settings, "file_user", text), self.hooks.said(settings, "file_group", text))
+
+    def who_names(self, owner: str, kind: str, name: str) -> tuple[str, str]:
+        """Return what ``module:NAME`` or ``service:NAME`` is called, and where its plugin names this user or group."""
+        word, _, own = owner.partition(":")
+        declared: Mapping[str, Module | Service] = self.modules if word == "module" else self.services
+        found = type(declared[own]) if own in declared else None
+        is_plugin_s = found is not None and getattr(found, kind, "") == name
+        place = place_of_answer(found, kind) if found and is_plugin_s else ""
+        return own if word == "module" else f"service {own}", place
 
     def context(self, module: str, directory: Path, generation: str, chains: Mapping[str, ChainFacts]) -> Context:
         """Return what a module is told of one generation."""
@@ -102,6 +112,7 @@ class EnabledModules:
         templates = self._templates_of(settings)
         chain_files = self.hooks.receive_chains(settings, context.chains)
         config_files = self.hooks.render_files(settings, context)
+        self.hooks.check_slots(settings, [*chain_files, *config_files], context)
         ownership = self.ownership(module)
         return self.hooks.rendered(
             settings,

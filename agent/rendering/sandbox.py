@@ -17,6 +17,8 @@ from jinja2.filters import FILTERS
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from agent.contract.slots import slot_of
+
 MOST_STEPS = 2_000_000
 """Blocks that a rendering enters: bodies of loops, conditions and macros. A thousand sites take some ten thousand."""
 LONGEST = 16 * 1024 * 1024
@@ -64,6 +66,7 @@ class BoundedSandbox(ImmutableSandboxedEnvironment):
         super().__init__(**options)
         self._steps = 0
         self.filters.update({name: _narrow(FILTERS[name]) for name in WIDENING})
+        self.filters["slot_of"] = slot_of
         del self.globals["lipsum"]
 
     def begin(self) -> None:

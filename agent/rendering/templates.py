@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from agent.errors.deploy import TemplateRefused
+from agent.errors.deploy import TemplateMissing, TemplateRefused
 from agent.rendering.template_places import built_in_directory
 from agent.system.trust import TOP
 
@@ -73,7 +73,7 @@ class Templates:
         self._where = where
 
     def render(self, source: str, values: Mapping[str, Any]) -> str:
-        """Return the text of template `source`. Raises `TemplateRefused` with file, line and reason."""
+        """Return the text of template `source`. Raises `TemplateRefused` with file, line and reason, `TemplateMissing`."""
         import jinja2
 
         self._environment.begin()
@@ -82,7 +82,9 @@ class Templates:
         except TemplateRefused:
             raise
         except jinja2.TemplateNotFound as error:
-            raise TemplateRefused(self._where, f"there is no template {error.name}") from error
+            if place := _line_of(error):
+                raise TemplateRefused(place, f"there is no template {error.name}") from error
+            raise TemplateMissing(self._where, str(error.name)) from error
         except jinja2.TemplateSyntaxError as error:
             place = f"{error.filename or error.name}, line {error.lineno}"
             raise TemplateRefused(place, str(error.message).rstrip(".")) from error

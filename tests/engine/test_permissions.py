@@ -254,7 +254,7 @@ def test_a_group_that_does_not_exist_is_named_and_the_reverse_proxy_goes_on():
         proxied.apply()
         problem = proxied.deployment("webui").problem
         assert "\n".join(problem.lines()) == (
-            'staging: There is no group "cw-test-nobody-has-this-name" on this machine.\n'
+            'webui: There is no group "cw-test-nobody-has-this-name" on this machine.\n'
             "What is in service was not changed. Create it, or name another one in the settings; "
             '"adduser --system --group cw-test-nobody-has-this-name" makes both.'
         )

@@ -321,6 +321,7 @@ EXAMPLES: list[AgentError] = [
     served.WrongGeneration(ENDPOINT, 6, 7),
     served.WrongGeneration(ENDPOINT, None, 7),
     deploy.TemplateRefused("/etc/chainwright/templates/nginx/site.conf.j2, line 7", "'prot' is undefined"),
+    deploy.TemplateMissing("mail", "main.cf.j2", "/etc/chainwright/plugins/mail.py:31"),
     deploy.PreflightRefused("mail/default", "the chain does not cover mail.example.test"),
     deploy.PrepareFailed("mail", "postmap", "cannot open sni: no such file.", OUTPUT),
     deploy.CheckRefused("nginx", "nginx", "nginx: [emerg] unknown directive", OUTPUT),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agent.contract.context import DIRECTORY_MARK, NUMBER_MARK, Context, Http01, ModulePart, ServiceContext
 from agent.contract.file import ChainFile, File, Template, Text
 from agent.contract.service import Service
-from agent.errors.deploy import TemplateRefused
+from agent.errors.deploy import TemplateMissing, TemplateRefused
 from agent.errors.plugin import DeclarationRefused
 from agent.model.need import HostFacts
 from agent.pki.encoding import Part
@@ -207,6 +207,16 @@ def test_a_template_is_given_settings_context_and_its_own_values(shop: Shop):
     )
     made = shop.module(Template(path="t", values={"own": "mine"}))
     assert list(made.texts.values()) == ["443 gw chainwright http-01 mine "]
+
+
+def test_a_template_knows_the_slot_of_a_name(shop: Shop):
+    text = "{% for name in names if name | slot_of in chains %}{{ name | slot_of }} {% endfor %}"
+    found = shop.text(
+        text,
+        names=["*.example.test", "2001:db8::1", "other.test"],
+        chains={"_wildcard.example.test", "ip6-2001-db8--1"},
+    )
+    assert found == "_wildcard.example.test ip6-2001-db8--1 "
 
 
 def test_the_entry_of_a_service_is_rendered_with_its_parts(shop: Shop):
@@ -428,7 +438,7 @@ def test_a_failing_expression_is_told_with_file_and_line(shop: Shop, expression:
 
 
 def test_a_missing_template_is_told(shop: Shop):
-    with pytest.raises(TemplateRefused, match=r"mail: The template can't be rendered: there is no template gone\.j2\."):
+    with pytest.raises(TemplateMissing, match=r"mail: There is no template gone\.j2\."):
         shop.templates.render("gone.j2", {})
     assert "there is no template other.j2" in str(refused(shop, '{% include "other.j2" %}'))
     assert "there is no template ../../etc/passwd" in str(refused(shop, '{% include "../../etc/passwd" %}'))
