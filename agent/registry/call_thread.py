@@ -48,13 +48,19 @@ class CallThread(threading.Thread):
         """Wait so long for the end of the call. Return whether it has come."""
         return self._answered.acquire(timeout=seconds)
 
+    def end(self) -> None:
+        """Let a thread that has nothing to do end."""
+        self._is_abandoned = True
+        self._asked.release()
+
     def run(self) -> None:
-        """Make calls until one is abandoned."""
+        """Make calls until one is abandoned, or the thread is to end."""
         try:
             while not self._is_abandoned:
                 self._asked.acquire()
-                self._make()
-                self._answered.release()
+                if not self._is_abandoned:
+                    self._make()
+                    self._answered.release()
         except Abandoned:
             return
 

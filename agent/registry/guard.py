@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import weakref
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from contextvars import copy_context
@@ -98,6 +99,7 @@ class Guard:
         self.import_seconds = imports
         self.obtain_seconds = obtaining
         self._idle: list[CallThread] = []
+        weakref.finalize(self, _end_all, self._idle).atexit = False  # its threads would wait for ever
         self._process = os.getpid()
 
     def plugin_of(self, kind: type) -> str:
@@ -169,7 +171,8 @@ class Guard:
     def _thread(self) -> CallThread:
         """Return a thread that has nothing to do. After a fork there is none any more."""
         if self._process != os.getpid():
-            self._process, self._idle = os.getpid(), []
+            self._process = os.getpid()
+            self._idle.clear()
         try:
             return self._idle.pop()
         except IndexError:
@@ -207,6 +210,12 @@ class Guard:
         failed = PluginFailed(asked, misused(error) or error, self.culprits.of_error(error))
         failed.__cause__ = error
         return failed
+
+
+def _end_all(threads: list[CallThread]) -> None:
+    """End threads that wait for calls."""
+    while threads:
+        threads.pop().end()
 
 
 def _to_stderr(text: str) -> None:

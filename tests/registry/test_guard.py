@@ -1,6 +1,7 @@
 """The guard itself: whatever is called, the caller gets an answer or an error that says who and where."""
 
 import contextvars
+import gc
 import os
 import sys
 import threading
@@ -17,6 +18,7 @@ from agent.registry.answers import WrongAnswer, exactly, instant, members, one_o
 from agent.registry.culprits import Culprits
 from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.plugin_output import PluginOutput
+from support.waiting import until
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ASKED = Asked("tunnel", "declare_needs", "tunnel", STAYS)
@@ -286,6 +288,20 @@ def test_a_command_that_is_given_standard_output_gets_standard_error(guard: Guar
         return sys.stdout.fileno()
 
     assert guard.call(ASKED, given) == sys.stderr.fileno()
+
+
+def within(guard: Guard) -> threading.Thread:
+    """Return the thread of a call in a call."""
+    return guard.call(ASKED, lambda: guard.call(ASKED, threading.current_thread))
+
+
+def test_its_threads_end_with_it():
+    guard = Guard()
+    threads = {guard.call(ASKED, threading.current_thread), within(guard)}
+    assert [each.is_alive() for each in threads] == [True, True]
+    del guard
+    gc.collect()
+    until(lambda: not any(each.is_alive() for each in threads), what="its threads have ended")
 
 
 # Types

@@ -390,11 +390,11 @@ def test_an_import_that_hangs_is_given_up_and_all_else_goes_on(appliance: ToyApp
     appliance.drop_in("good", STUNNEL)
     found = candidates(appliance.layout)
     said: list[str] = []
-    guard = Guard(culprits_of(found), patience=0.05, imports=0.1, say=said.append)
+    guard = Guard(culprits_of(found), patience=2, imports=4, say=said.append)
     registry = Registry.load(appliance.layout, {"slow", "good"}, builtin_sources=BUILT_IN, guard=guard)
     assert said == ["waiting for plugin slow: its import (line 2)"]
     assert message(registry, "slow") == (
-        f'plugin "slow" ({path}:2): The plugin "slow" did not answer its import within 0.1 s, and is not asked again meanwhile.\n'
+        f'plugin "slow" ({path}:2): The plugin "slow" did not answer its import within 4 s, and is not asked again meanwhile.\n'
         f"{OFF} Correct or update it; chainwright plugins names its distribution."
     )
     assert set(registry.modules) == {"stunnel"}
