@@ -83,7 +83,11 @@ def _conditions(
     roots = store.roots.all()
     found = source_findings(ladder, orders, bound, inputs.enabled.layout.rooted)
     return {
-        "plugins": [*conditions.of_plugins(inputs.plugins), *conditions.of_tables(inputs.settings.failures)],
+        "plugins": [
+            *conditions.of_plugins(inputs.plugins),
+            *conditions.of_commands(inputs.failed_commands()),
+            *conditions.of_tables(inputs.settings.failures),
+        ],
         "broken sources": [*conditions.of_sources(made.broken)],
         "sources": [*with_unanswered(ladder, found, store.conditions.of("sources"), asked)],
         "RSA roots": [
