@@ -201,7 +201,7 @@ def plain(text: str, box: Box, path: Path, line: int) -> str:
     """Return a sentence without what differs from run to run."""
     text = text.replace(f"{path}:{line}", "FILE:LINE") if line else text
     text = text.replace(str(path), "FILE").replace(str(box.appliance.root), "ROOT").replace(str(CHECKOUT), "CHECKOUT")
-    text = text.replace(box.good_name, "GOOD")
+    text = re.sub(r'the event "\w+"', 'the event "KIND"', text.replace(box.good_name, "GOOD"))
     return re.sub(r"( in|within) [\d.]+ s\b", r"\1 N s", text)
 
 

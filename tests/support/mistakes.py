@@ -19,8 +19,7 @@ IMPORTS = """\
 import dataclasses, json, os, sys, time
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import ClassVar
-from pydantic import Field, model_validator
+from typing import ClassVar; from pydantic import Field, model_validator
 from chainwright import ChainFile, Command, DnsSolver, Due, Endpoint, Module, Notifier, Offer, Part, Service, Signal, Source
 from chainwright import Template, Text, hookimpl
 """
