@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext
-from agent.deploy.endpoint_checks import EndpointCheck, checks_of, observe
+from agent.deploy.endpoint_checks import EndpointCheck, checks_in_service, observe
 from agent.deploy.evidence import last_records, records_of
 from agent.deploy.mending import mend_module
 from agent.deploy.published_files import put_back
@@ -66,12 +66,12 @@ def _is_to_repair(context: DeployContext, module: str) -> bool:
     deployment = context.deployment(module)
     if generation is None or deployment is None:
         return False
+    before = last_records(context, module)
     try:
-        checks = checks_of(context, module, generation)
+        checks = checks_in_service(context, module, generation, before)
     except AgentError as error:
         _store(context, replace(deployment, outcome=Outcome.BROKEN, step=str(Step.PROBING), problem=error.problem))
         return False
-    before = last_records(context, module)
     seen = _look(context, checks, before)
     rows = records_of(context, checks, seen, before)
     with context.store.write():

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from agent.deploy.deploy_context import DeployContext
-from agent.deploy.endpoint_checks import EndpointCheck, checks_of, observe
+from agent.deploy.endpoint_checks import EndpointCheck, checks_in_service, checks_of, observe
 from agent.deploy.evidence import last_records, records_of
 from agent.deploy.record import TransactionRecord
 from agent.errors import AgentError, NewSessionsFail
-from agent.model.deployment import EndpointRecord, Generation
+from agent.model.deployment import EndpointRecord, Generation, RefusedKind
 from agent.probing.probe import Observation
 
 SAMPLE = 8
@@ -145,5 +145,12 @@ class TransactionEndpoints:
         if (module, new) not in self._known:
             generation = self._generation(module, new)
             asked = generation is not None and module in self._context.enabled.modules
-            self._known[module, new] = checks_of(self._context, module, generation) if generation and asked else []
+            self._known[module, new] = self._checks_of(module, generation, new=new) if generation and asked else []
         return self._known[module, new]
+
+    def _checks_of(self, module: str, generation: Generation, *, new: bool) -> list[EndpointCheck]:
+        if new and any(
+            each.module == module and each.kind is RefusedKind.CONFIGURATION for each in self._record.differences
+        ):
+            return checks_of(self._context, module, generation)
+        return checks_in_service(self._context, module, generation, last_records(self._context, module))

@@ -10,14 +10,14 @@ from functools import cached_property
 from agent.contract.endpoint import Endpoint
 from agent.contract.service import Service
 from agent.deploy.deploy_context import DeployContext
-from agent.deploy.endpoint_checks import EndpointCheck
+from agent.deploy.endpoint_checks import EndpointCheck, is_plain_tls
 from agent.errors import AgentError, ChainError
 from agent.errors.deploy import APPLY
 from agent.errors.problem import Problem
 from agent.errors.served import OtherCertificate, ServiceStopped, WrongChainServed
 from agent.model.deployment import EndpointRecord
 from agent.probing.listening import who_listens
-from agent.probing.probe import Observation, TLSProbe
+from agent.probing.probe import Observation
 from agent.system.command import SYSTEMCTL
 from agent.system.transient_unit import BOOTED
 
@@ -87,7 +87,7 @@ class _Judging:
             next_at=self._now,
             served_at=_served_at(last),
             further=check.further,
-            plain_tls=_is_plain_tls(endpoint),
+            plain_tls=is_plain_tls(endpoint),
         )
 
     def _wrong_since(self, check: EndpointCheck, last: EndpointRecord | None, code: str) -> datetime:
@@ -172,10 +172,3 @@ def _advice_of(context: DeployContext, service: Service, *, systemd: bool) -> st
 
 def _served_at(last: EndpointRecord | None) -> datetime | None:
     return last.served_at if last else None
-
-
-def _is_plain_tls(endpoint: Endpoint) -> bool:
-    probe = endpoint.probe
-    if endpoint.path is not None or endpoint.starttls is not None:
-        return False
-    return probe is None or (isinstance(probe, TLSProbe) and probe.is_plain)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -106,19 +108,36 @@ def hook_reference() -> str:
 
 
 def public_names() -> str:
-    """Return a table of all that a plugin may import, each with the first line of its docstring."""
-    rows = [f"| `{name}` | {_cell(_described(name))} |\n" for name in chainwright.__all__]
-    return "\n| name | |\n|---|---|\n" + "".join(rows) + "\n"
+    """Return a table of all that a plugin may import: first line of the docstring, fields of data, values of enumerations."""
+    rows = [f"| `{name}` | {_cell(_described(name))} | {_fields_of(name)} |\n" for name in chainwright.__all__]
+    return "\n| name | | fields, `=`: with a default; or values |\n|---|---|---|\n" + "".join(rows) + "\n"
+
+
+def _fields_of(name: str) -> str:
+    if _described(name) == SETTING:
+        return "[fields](module.md#fields)"
+    found = getattr(chainwright, name)
+    if isinstance(found, type) and issubclass(found, StrEnum):
+        return " ".join(f'`"{each}"`' for each in found)
+    if not dataclasses.is_dataclass(found):
+        return ""
+    wanted = [each for each in dataclasses.fields(found) if not each.name.startswith("_")]
+    return " ".join(f"`{each.name}{'=' if _has_default(each) else ''}`" for each in wanted)
+
+
+def _has_default(field: dataclasses.Field[object]) -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
 
 
 def _described(name: str) -> str:
     if name in WITHOUT_DOCSTRING:
         return WITHOUT_DOCSTRING[name]
     if chainwright._HOMES[name] == "agent.contract.fields" and name not in {"Listen", "Url"}:
-        return "A type of setting, see below."
+        return SETTING
     return (inspect.getdoc(getattr(chainwright, name)) or "").partition("\n")[0]
 
 
+SETTING = "A type of setting."
 WITHOUT_DOCSTRING = {
     "Action": "A `Command` or a `Signal`.",
     "CONTRACT": "Version of the plugin contract that this agent keeps, major and minor.",
