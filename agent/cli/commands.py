@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 WAIT = 60.0
 """Seconds for the lock."""
+DEBUG = "chainwright.debug"
+"""In the context's `meta`: whether tracebacks are wanted."""
 
 
 @dataclass

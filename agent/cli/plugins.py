@@ -5,12 +5,14 @@ from __future__ import annotations
 import click
 
 from agent.cli.check_plugin import check
-from agent.cli.commands import CommandGroup, Invocation, json_option
+from agent.cli.commands import DEBUG, CommandGroup, Invocation, json_option
 from agent.cli.exit_codes import DEGRADED, DONE
 from agent.cli.new_plugin import new
 from agent.cli.output import columns, print_json, width
 from agent.cli.show_plugin import show
 from agent.cli.words import place_in
+from agent.errors.plugin import PluginError
+from agent.errors.wording import indented
 
 COLOURS = {"on": "green", "off": "bright_black", "broken": "red"}
 
@@ -45,6 +47,16 @@ plugins.add_command(show)
 plugins.params.append(json_option())
 
 
+def _trace(error: PluginError) -> list[str]:
+    """Return the traceback of what a plugin raised, with ``--debug``."""
+    import traceback
+
+    raised = getattr(error, "error", None)
+    if raised is None or not click.get_current_context().meta.get(DEBUG):
+        return []
+    return indented("".join(traceback.format_exception(raised)))
+
+
 def _list(invocation: Invocation) -> int:
     from agent.cli.listeners import listener_rows, listeners
     from agent.config.loading import load_all
@@ -70,6 +82,8 @@ def _list(invocation: Invocation) -> int:
             for error in each.errors:
                 click.echo(f"{each.name}: {place_in(error.problem)}{error.problem.cause}")
                 click.echo(f"    {error.problem.effect} {error.problem.fix}")
+                for line in _trace(error):
+                    click.echo(line)
             for notice in each.notices:
                 click.echo(f"{each.name}: {notice}")
         for line in columns(listener_rows(told), width()):

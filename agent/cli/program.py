@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.commands import CommandGroup, Invocation, invocation, root_option
+from agent.cli.commands import DEBUG, CommandGroup, Invocation, invocation, root_option
 from agent.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE, exit_code
 from agent.cli.files import FILE
 from agent.cli.output import print_json, wants_colour
@@ -152,7 +152,18 @@ def _keep_colour(context: click.Context, _option: click.Parameter, value: bool) 
 
 
 def _debug_option() -> click.Option:
-    return click.Option(["--debug"], is_flag=True, expose_value=False, help="Show the traceback of an error.")
+    return click.Option(
+        ["--debug"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_keep_debug,
+        help="Show the traceback of an error.",
+    )
+
+
+def _keep_debug(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    context.meta[DEBUG] = value
 
 
 def _trace_options() -> list[click.Option]:

@@ -56,9 +56,10 @@ class Progress:
         """Show one event."""
         with self._lock:
             self.lasting += event.kind in LASTING
-            if self._quiet:
+            awaits = event.kind is EventKind.PLUGIN_AWAITED  # said in any case: it may hang
+            if self._quiet and not awaits:
                 return
-            if event.kind in LASTING:
+            if event.kind in LASTING or awaits:
                 self._erase()
                 click.echo(line_of(event), err=True)
             elif event.kind in PASSING and self._live:

@@ -1,11 +1,11 @@
-"""Plugins that passes hung or died of again and again: they are left out for a while, so that all else goes on."""
+"""Plugins that passes hung or died of: they are left out for a while, so that all else goes on."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 TOLERATED = 1
-"""Passes in a row that may hang or die of a plugin before it is left out."""
+"""Passes in a row that may be ended because of a plugin, or die of it, before it is left out."""
 PAUSES = (600.0, 3600.0, 86400.0)
 """Seconds for which it is left out the first, second, ... time."""
 
@@ -22,8 +22,17 @@ class Avoidance:
         kind, _, name = subject.partition(" ")
         if kind != "plugin":
             return
-        self._count[name] = self._count.get(name, 0) + 1
-        often = self._count[name] - TOLERATED
+        self._leave_out(name, self._count.get(name, 0) + 1, now)
+
+    def hung(self, names: Collection[str], now: float) -> None:
+        """Take over which plugins a pass has given up that got through: the next process is not to wait for them either."""
+        for name in names:
+            if now >= self._until.get(name, now):
+                self._leave_out(name, max(self._count.get(name, 0), TOLERATED) + 1, now)
+
+    def _leave_out(self, name: str, count: int, now: float) -> None:
+        self._count[name] = count
+        often = count - TOLERATED
         if often > 0:
             self._until[name] = now + PAUSES[min(often, len(PAUSES)) - 1]
 

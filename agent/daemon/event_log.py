@@ -18,6 +18,7 @@ LEVELS = {
     EventKind.DRIFT: Level.WARNING,
     EventKind.OBSERVED: Level.WARNING,
     EventKind.ORDER_FAILED: Level.WARNING,
+    EventKind.PLUGIN_AWAITED: Level.WARNING,
     EventKind.REFUSED: Level.WARNING,
     EventKind.ROLLED_BACK: Level.WARNING,
     EventKind.WAITING: Level.WARNING,

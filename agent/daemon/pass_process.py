@@ -267,6 +267,7 @@ class PassProcess:
             "users": users,
             "refusal": str(refusal or ""),
             "status": status,
+            "hung": self._engine.hung,
             **what_to_watch(self._engine.layout),
         }
 

@@ -216,7 +216,8 @@ class Supervisor:
 
     def _made(self, message: Message) -> None:
         self._has_looked = True
-        self._avoidance.succeeded(self._avoided)
+        self._avoidance.succeeded([*self._avoided, *message["hung"]])
+        self._avoidance.hung(message["hung"], time.monotonic())
         self._schedule.planned(message["due"])
         self._api.admit(message["users"])
         self._once.say("lock", "")

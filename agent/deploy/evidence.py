@@ -18,6 +18,7 @@ from agent.errors.served import OtherCertificate, ServiceStopped, WrongChainServ
 from agent.model.deployment import EndpointRecord
 from agent.probing.listening import who_listens
 from agent.probing.probe import Observation
+from agent.registry.hooks import Hooks
 from agent.system.command import SYSTEMCTL
 from agent.system.transient_unit import BOOTED
 
@@ -158,13 +159,13 @@ def restart_advice(context: DeployContext, module: str) -> str:
     """Return how an administrator sees why the services of a module ended, and starts them."""
     names = context.enabled.modules[module].services if module in context.enabled.modules else ()
     services = [context.enabled.services[name] for name in names if name in context.enabled.services]
-    advice = (_advice_of(context, each, systemd=BOOTED.is_dir()) for each in services)
+    advice = (_advice_of(context.enabled.hooks, each, systemd=BOOTED.is_dir()) for each in services)
     return "; ".join(dict.fromkeys(advice)) or f"start the service of {module}"
 
 
-def _advice_of(context: DeployContext, service: Service, *, systemd: bool) -> str:
+def _advice_of(hooks: Hooks, service: Service, *, systemd: bool) -> str:
     """Return the service's own advice, unless that is a command that does not work here."""
-    advice = context.enabled.hooks.text_of(service, "restart_advice", f"start {service.name}")
+    advice = hooks.text_of(service, "restart_advice", f"start {service.name}")
     if SYSTEMCTL in advice and not systemd:
         return f'set manager = "commands" in [services.{service.name}], as systemd does not run here, {APPLY}'
     return advice

@@ -26,6 +26,8 @@ from agent.store import Store
 from agent.store.instants import written
 from agent.system.disk import shortages
 
+POLICIES = "policies"
+"""Where it is kept which hooks each plugin wraps."""
 SUPERSEDED = timedelta(days=1)
 """A chain that nothing needs any more is kept so long, so that one can see what just happened."""
 
@@ -38,6 +40,7 @@ def close_pass(store: Store, inputs: PassInputs, declared: Declarations, made: P
     bound = bound_chains(store, made)
     complete = with_known_roots(store, inputs.enabled.layout, bound)
     noted = _conditions(store, inputs, declared, made, bound, now)
+    policies = _policies(store, inputs)
     pid_files = inputs.enabled.pid_files()
     overrides = read_overrides(inputs.enabled)
     with store.write():
@@ -45,6 +48,7 @@ def close_pass(store: Store, inputs: PassInputs, declared: Declarations, made: P
             store.chains.warn(chain.id, chain.warnings)
         store.modules.put(declared.records)
         store.endpoints.keep_modules(record.name for record in declared.records)
+        store.remember(POLICIES, json.dumps(policies))
         store.remember("pid files", "\n".join(map(str, pid_files)))
         store.remember("next at", written(made.next_at) or "")
         store.remember(BESIDE_NAMES, _beside_names(made, now))
@@ -88,6 +92,8 @@ def _conditions(
             *conditions.of_commands(inputs.failed_commands()),
             *conditions.of_tables(inputs.settings.failures),
         ],
+        "policies": [*conditions.of_policies(_missing_policies(store, inputs))],
+        "many needs": [*conditions.of_many_needs(declared.needs)],
         "broken sources": [*conditions.of_sources(made.broken)],
         "sources": [*with_unanswered(ladder, found, store.conditions.of("sources"), asked)],
         "RSA roots": [
@@ -98,6 +104,18 @@ def _conditions(
         "DANE": [*of_dane(subjects(store, declared.needs, made.renewals), now, store.meta(REMOTE) or "")],
         "room": [*of_room(shortages(str(store.layout.root)))],
     }
+
+
+def _missing_policies(store: Store, inputs: PassInputs) -> dict[str, Sequence[str]]:
+    known = json.loads(store.meta(POLICIES) or "{}")
+    present, failures = inputs.hooks.policies(), inputs.settings.failures
+    found = conditions.policies_missing(known, inputs.plugins, failures)
+    return {plugin: hooks for plugin, hooks in found.items() if plugin not in present}
+
+
+def _policies(store: Store, inputs: PassInputs) -> dict[str, Sequence[str]]:
+    """Return the plugins that wrap hooks, and those that can't be used, as they were when they worked last."""
+    return {**_missing_policies(store, inputs), **inputs.hooks.policies()}
 
 
 def _served(store: Store, declared: Declarations) -> dict[tuple[str, str], ChainRecord]:

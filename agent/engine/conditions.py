@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from agent.errors.plugin import PluginError
 from agent.errors.problem import Problem
 from agent.health.modes import of_repairs
+from agent.health.problems import many_needs, policy_missing
 from agent.model.finding import Finding, Severity, SubjectKind
+from agent.model.need import Need
+from agent.registry.life_hooks import MANY_NEEDS, MOST_NEEDS
 from agent.registry.plugins import PluginRecord
 from agent.store import Store
 from agent.system.modes import Repair
@@ -39,6 +43,27 @@ def of_sources(broken: Mapping[str, Problem]) -> Iterator[Finding]:
     """Yield the sources that raised when they were asked for a plan."""
     for name, problem in broken.items():
         yield Finding(SubjectKind.PLUGIN, name, Severity.WARNING, problem, title=f"source {name}")
+
+
+def of_many_needs(needs: Iterable[Need]) -> Iterator[Finding]:
+    """Yield the modules that ask for so many chains that passes take long."""
+    for module, count in Counter(need.module for need in needs).items():
+        if count > MANY_NEEDS:
+            yield Finding(SubjectKind.MODULE, module, Severity.NOTICE, many_needs(module, count, MOST_NEEDS))
+
+
+def of_policies(missing: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """Yield the plugins that wrapped hooks when they worked last, and can't be used: the modules go on without them."""
+    for plugin, hooks in missing.items():
+        yield Finding(SubjectKind.PLUGIN, plugin, Severity.ERROR, policy_missing(plugin, hooks))
+
+
+def policies_missing(
+    known: Mapping[str, Sequence[str]], plugins: Iterable[PluginRecord], failures: Collection[str]
+) -> dict[str, Sequence[str]]:
+    """Return those of the `known` policies that are enabled and can't be used. `failures`: tables that can't be used."""
+    broken = {each.name for each in plugins if each.enabled and (each.errors or f"plugins.{each.name}" in failures)}
+    return {plugin: hooks for plugin, hooks in known.items() if plugin in broken}
 
 
 def note_repairs(store: Store, repairs: Iterable[Repair], now: datetime) -> None:

@@ -47,6 +47,7 @@ from agent.errors.settings import SettingsRefused
 from agent.model.events import Event, EventKind
 from agent.planning import AskDns, AskPolicies, AskTheTime, Inquire, Obtain, Plan
 from agent.probing.probe import Prober
+from agent.registry.guard import Guard
 from agent.report import Report
 from agent.store import Store
 from agent.system.activity import LOADING_SECONDS, Activity
@@ -106,6 +107,8 @@ class Engine:
         self.activity = activity or Activity()
         self.avoided: frozenset[str] = frozenset()
         """Plugins that are not asked, as passes hung or died of them."""
+        self._guard: Guard | None = None
+        """What has asked the plugins in the last pass."""
         self.copy_seconds = math.inf
         """What the copy of an older version's database may take, before it is brought up to date without."""
         self.runner = runner or SystemRunner(layout.root, self.activity)
@@ -114,6 +117,8 @@ class Engine:
         self.resolve = resolve
         self.loader = loader
         self._report: Report | None = None
+        self._is_shown = bool(listeners)
+        """Whether somebody looks at events while they come."""
         self.bus = Bus((*listeners, lambda _event: self.activity.progress()))
         self.who = who
         self.job = job
@@ -128,6 +133,11 @@ class Engine:
     def belief(self) -> Belief:
         """Return the present instant with the doubt about the machine's clock, if there is one."""
         return belief_of(self._clock)
+
+    @property
+    def hung(self) -> list[str]:
+        """Return the plugins that did not answer and aren't asked again by this process."""
+        return sorted(self._guard.hung) if self._guard else []
 
     def plan(self, *, windows: bool = True) -> Plan:
         """Return what is due, changing nothing."""
@@ -230,7 +240,10 @@ class Engine:
         with lock:
             taken_back = finish_restore(self.layout)
             repairs = repaired(places_of_state(self.layout), self.layout.state)
-            with Store.open(self.layout, copy_seconds=self.copy_seconds) as store, failures_noted(store, self.clock):
+            with (
+                Store.open(self.layout, copy_seconds=self.copy_seconds, several_threads=True) as store,
+                failures_noted(store, self.clock),
+            ):
                 note_clock(self._clock, store, self.bus)
                 note_repairs(store, repairs, self.clock())
                 make_places(store, self.clock())
@@ -296,6 +309,8 @@ class Engine:
             keep(store, inputs.settings)
         self.workers.tidy(inputs.settings.rungs.values())
         self.watch(inputs)
+        if self._is_shown:
+            self.workers.tell_of_waiting(inputs.hooks.guard, job)
         if network:
             inputs = with_resolved_names(inputs, store, self.resolve, self.clock(), retry=retry)
         return self._pass(store, with_account_key(inputs, store, self.clock()), job)
@@ -309,7 +324,8 @@ class Engine:
 
     def watch(self, inputs: PassInputs) -> None:
         """Have the plugins told of that are asked, and left out which are to be avoided."""
-        inputs.hooks.guard.activity, inputs.hooks.guard.avoided = self.activity, self.avoided
+        self._guard = inputs.hooks.guard
+        self._guard.activity, self._guard.avoided = self.activity, self.avoided
 
     def _pass(self, store: Store, inputs: PassInputs, job: str) -> Pass:
         self.watch(inputs)

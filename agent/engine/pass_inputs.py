@@ -170,7 +170,7 @@ def declare(inputs: PassInputs, store: Store) -> Declarations:
                 addresses = inputs.enabled.addresses(name)
                 declared.append(Declared(name, inputs.enabled.inputs(name), entry.module.window, addresses))
             except Exception as error:  # a disk that fails, a field of a plugin that raises
-                problem = _unread(name, error).problem
+                problem = problem or _unread(name, error).problem  # the first one tells why
         elif entry.enabled:
             needs += store.modules.needs(name)
         records.append(_record(last.get(name), entry, problem))

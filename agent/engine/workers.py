@@ -29,6 +29,7 @@ from agent.errors.wording import reason_of
 from agent.model.events import Event, EventKind
 from agent.pki.chain import Chain
 from agent.planning import Inquire, Obtain
+from agent.registry.guard import Guard
 from agent.registry.sources import SourceHandle
 from agent.store import Store
 from agent.system.clock import Clock as MachineClock
@@ -233,6 +234,10 @@ class Workers:
         self._shared.close()
         self._write_queue.close()
 
+    def tell_of_waiting(self, guard: Guard, job: str) -> None:
+        """Have it put on the bus which plugin a pass waits for."""
+        guard.say_waiting = partial(self._note_waiting, job)
+
     # In other threads
 
     def _wake(self) -> None:
@@ -244,6 +249,10 @@ class Workers:
     def _note_failed_close(self, source: str, error: BaseException) -> None:
         cause = f"Closing what the source {source} shared failed: {reason_of(error)}."
         event = Event(at=self._clock(), kind=EventKind.PLUGIN_FAILED, text=cause, detail={"plugin": source})
+        self._bus.mention(self._write_queue.later, event)
+
+    def _note_waiting(self, job: str, text: str) -> None:
+        event = Event(at=self._clock(), kind=EventKind.PLUGIN_AWAITED, text=text, job=job)
         self._bus.mention(self._write_queue.later, event)
 
     def _started(self, obtain: Obtain, job: str) -> Event:

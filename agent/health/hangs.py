@@ -11,6 +11,8 @@ from agent.model.finding import Finding, Severity, SubjectKind
 
 FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 """A line of faulthandler's."""
+STACK = re.compile(r"^(?:Current thread|Thread) .*$", re.MULTILINE)
+"""Its headings: a plugin is asked in a thread of its own, by `CallThread._make`."""
 GOES_ON = "What is served goes on. What the pass had begun is finished or undone by the next one."
 FIXES = {
     SubjectKind.PLUGIN: "Correct or update the plugin, or take it out of the settings. It is tried again",
@@ -35,6 +37,8 @@ def of_account(account: Mapping[str, Any]) -> Finding:
 
 
 def _place(trace: str) -> str:
-    """Return ``FILE:LINE`` of what the thread that makes the pass was executing; empty: not known."""
-    found = FRAME.search(trace.partition("Current thread")[2])
+    """Return ``FILE:LINE`` of what the plugin was executing, else the thread that makes the pass; empty: not known."""
+    stacks = STACK.split(trace)
+    asked = [each for each in stacks if " in _make" in each and "call_thread" not in each.partition(" in ")[0]]
+    found = FRAME.search(asked[0] if asked else trace.partition("Current thread")[2])
     return f"{found['file']}:{found['line']}" if found else ""

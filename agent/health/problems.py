@@ -65,6 +65,27 @@ def no_chain(module: str, slot: str, reason: str) -> Problem:
     return Problem("status.no_chain", cause, f"{module}/{slot}", f"See why: chainwright explain {module} {slot}")
 
 
+def many_needs(module: str, count: int, most: int) -> Problem:
+    """Say that a module asks for so many chains that it is close to what is refused."""
+    return Problem(
+        "status.many_needs",
+        f"It asks for {count} chains: passes take long, and more than {most} of one module are refused.",
+        module,
+        f"Take names together in one chain, or divide them among several modules; see them: chainwright show {module}",
+    )
+
+
+def policy_missing(plugin: str, hooks: Sequence[str]) -> Problem:
+    """Say that a plugin that wraps hooks of modules can't be used, and that the modules go on without it."""
+    return Problem(
+        "status.policy_missing",
+        f"It changed what modules answer to {few(hooks)} when it worked last, and can't be used now.",
+        plugin,
+        "Correct or update it, or take it out of the settings, then: chainwright apply",
+        "The modules are asked and switched without it.",
+    )
+
+
 def not_switched(module: str) -> Problem:
     """Say that a module was not given its chain yet."""
     return Problem("status.not_deployed", f"{module} was not given this chain yet.", module, APPLY)

@@ -72,6 +72,8 @@ class EventKind(StrEnum):
     RECOVERED = "recovered"
     MODULE_FAILED = "module_failed"
     PLUGIN_FAILED = "plugin_failed"
+    PLUGIN_AWAITED = "plugin_awaited"
+    """A pass waits for the answer of a plugin."""
     BACKUP_MADE = "backup_made"
     """All of it, with every key, has left the appliance in an encrypted file."""
     RESTORED = "restored"

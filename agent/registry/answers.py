@@ -48,7 +48,7 @@ def exactly(answer: object, kind: type[T]) -> T:
 
 
 def text(answer: object, longest: int = LONGEST_TEXT) -> str:
-    """Return an answer that is a text of no more than so many characters. Raises `WrongAnswer`."""
+    """Return an answer that is a text of at most so many characters. Raises `WrongAnswer`."""
     found = exactly(answer, str)
     if len(found) > longest:
         raise WrongAnswer(f"it is a text of {len(found)} characters, more than {longest}")

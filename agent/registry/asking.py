@@ -15,7 +15,7 @@ from agent.errors.plugin import STAYS, DeclarationRefused, ModuleRaised, PluginE
 from agent.registry.answers import WrongAnswer
 from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.hook_manager import OWN_ANSWERS, HookManager, OwnAnswers, Wrong, checked_answer, refused
-from agent.registry.life_hooks import subject_of
+from agent.registry.life_hooks import LIFE, subject_of
 from agent.registry.places import place_of_answer, place_of_code
 
 T = TypeVar("T")
@@ -90,6 +90,14 @@ class Asking:
             ]
             self._wrapping[hook] = tuple(_plugin(each.plugin_name) for each in found if each.plugin_name != OWN_ANSWERS)
         return self._wrapping[hook]
+
+    def policies(self) -> dict[str, list[str]]:
+        """Return the plugins that wrap hooks, each with these hooks."""
+        found: dict[str, list[str]] = {}
+        for hook in LIFE:
+            for plugin in self._policies(hook):
+                found.setdefault(plugin, []).append(hook)
+        return found
 
     def _place_of_wrapper(self, hook: str, policy: str) -> str:
         """Return where a plugin wraps a hook; empty: that is in no one place."""

@@ -29,15 +29,15 @@ MOST_SECONDS = 30.0
 """So long a plugin may take for one answer: it declares, and waits for nothing."""
 IMPORT_SECONDS = 60.0
 """So long its import may take: of a big library on a slow disk."""
+OBTAIN_SECONDS = 60.0
+"""So long a source may take for a chain, where it says that it needs no network: meanwhile the lock is held."""
 SLICE_SECONDS = 1.0
 """The time is counted in these: while the process is stopped, none passes."""
-AVOIDED = (
-    "it hung, or a process died of it, more than once; it is asked again when a file has changed, or after a while"
-)
+AVOIDED = "it hung, or processes died of it; it is asked again when a file has changed, or after a while"
 
 
 class Asked(NamedTuple):
-    """What a call is about, for whoever has to be told."""
+    """What a call is about, for those who have to be told."""
 
     plugin: str
     """Name of the plugin that is asked."""
@@ -73,10 +73,11 @@ class Guard:
         patience: float = PATIENCE_SECONDS,
         most: float = MOST_SECONDS,
         imports: float = IMPORT_SECONDS,
+        obtaining: float = OBTAIN_SECONDS,
         say: Callable[[str], object] | None = None,
         trace: HookTrace | None = None,
     ) -> None:
-        """`most`: seconds for one call; `imports`: for an import.
+        """`most`: seconds for one call; `imports`: for an import; `obtaining`: for a chain of a source that needs no network.
 
         `say` is told what is waited for and what plugins print; default: standard error. `trace`: is told of each call; default:
         the one that the environment asks for.
@@ -89,10 +90,13 @@ class Guard:
         self.hung: dict[str, PluginHangs] = {}
         """Plugins that did not answer; they are not asked again by this process."""
         self.say = say or _to_stderr
+        self.say_waiting: Callable[[str], object] | None = None
+        """Is told what is waited for, in place of `say`."""
         self._trace = trace or trace_of(os.environ)
         self._patience = patience
         self._most = most
         self.import_seconds = imports
+        self.obtain_seconds = obtaining
         self._idle: list[CallThread] = []
         self._process = os.getpid()
 
@@ -128,7 +132,8 @@ class Guard:
         call, thread = Call(work, context), self._thread()
         listen()
         stdout = sys.stdout
-        with self.activity.doing(f"plugin {asked.plugin}", f"{asked.hook} of {asked.subject}", HOOK_SECONDS):
+        seconds = max(HOOK_SECONDS, 2 * most)  # another process ends this one only where giving up fails
+        with self.activity.doing(f"plugin {asked.plugin}", f"{asked.hook} of {asked.subject}", seconds):
             thread.begin(call)
             if not thread.ended(min(self._patience, most)):
                 self._wait(thread, asked, most)
@@ -160,10 +165,10 @@ class Guard:
 
     def _refuse(self, asked: Asked) -> None:
         for plugin in (asked.plugin, *asked.others):
-            if plugin in self.avoided:
-                raise PluginFailed(asked, TimeoutError(AVOIDED))
             if before := self.hung.get(plugin):
                 raise PluginHangs(plugin, before.hook, before.seconds, asked.subject, asked.effect, before.place)
+            if plugin in self.avoided:
+                raise PluginFailed(asked, TimeoutError(AVOIDED))
 
     def _thread(self) -> CallThread:
         """Return a thread that has nothing to do. After a fork there is none any more."""
@@ -177,7 +182,8 @@ class Guard:
     def _wait(self, thread: CallThread, asked: Asked, most: float) -> None:
         """Wait for the rest of the time, and say so. Raises `PluginHangs`."""
         place = self._place(thread, asked)
-        self.say(f"waiting for plugin {place.plugin}: {asked.hook}{f' (line {place.line})' if place.line else ''}")
+        at = f" (line {place.line})" if place.line else ""
+        (self.say_waiting or self.say)(f"waiting for plugin {place.plugin}: {asked.hook}{at}")
         left = most - self._patience
         while left > 0:
             if thread.ended(min(left, SLICE_SECONDS)):

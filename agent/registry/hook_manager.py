@@ -14,11 +14,9 @@ from agent.contract.plugin_settings import PluginSettings
 from agent.errors.plugin import DeclarationRefused
 from agent.registry.answers import MOST_MEMBERS, WrongAnswer, exactly, members, one_of
 from agent.registry.contract_checks import implementations
-from agent.registry.life_hooks import LIFE, hooks_of, subject_of
+from agent.registry.life_hooks import LIFE, MOST_NEEDS, hooks_of, subject_of
 from agent.registry.places import place_of_answer
 
-MOST_NEEDS = 20_000
-"""Chains that one module may ask for."""
 OWN_ANSWERS = "own answers"
 """Name of the innermost wrapper."""
 PLAIN: pluggy.HookimplOpts = {

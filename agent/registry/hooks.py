@@ -57,6 +57,10 @@ class Hooks:
         """What asks the plugins."""
         self._asking = Asking(modules, plugins, services or {}, self.guard)
 
+    def policies(self) -> dict[str, list[str]]:
+        """Return the plugins that wrap hooks, each with these hooks."""
+        return self._asking.policies()
+
     # The life of a module
 
     def declare_needs(self, asked: Module, host: HostFacts) -> list[Need]:

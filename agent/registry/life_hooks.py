@@ -15,6 +15,11 @@ from agent.contract.service import Service
 from agent.model.need import Need
 from agent.system.command import Command, Signal
 
+MANY_NEEDS = 5_000
+"""Chains of one module beyond which somebody should know: a pass with as many takes long."""
+MOST_NEEDS = 20_000
+"""Chains that one module may ask for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

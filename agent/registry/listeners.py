@@ -1,4 +1,4 @@
-"""Listeners: whoever is told of the stored events, observers and notifiers alike."""
+"""Listeners, which are told of the stored events: observers and notifiers alike."""
 
 from __future__ import annotations
 

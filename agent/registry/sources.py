@@ -121,7 +121,23 @@ class SourceHandle:
 
     def obtain(self, request: Request, context: OrderContext) -> Chain:
         """Get a chain. Raises `AgentError`, `PluginFailed`."""
-        return self._here("obtain", lambda: self._obtained(request, context))
+        if self._is_own or not self.immediate:
+            return self._here("obtain", lambda: self._obtained(request, context))
+        return self._obtained_at_once(request, context)
+
+    def _obtained_at_once(self, request: Request, context: OrderContext) -> Chain:
+        """Get a chain of a plugin's source while the lock is held, within a time."""
+        asked = self._asked("obtain")
+        try:
+            return self._guard.call(
+                asked,
+                lambda: self._obtained(request, context),
+                contract=(AgentError,),
+                most=self._guard.obtain_seconds,
+            )
+        except PluginHangs as error:  # as any failure of an order, so that it's tried again
+            late = TimeoutError(f"it did not come to an end within {error.seconds:g} s")
+            raise PluginFailed(asked, late) from error
 
     def inquire(self, chain: Chain, watch: Watch | None, context: SourceContext) -> Watch | None:
         """Ask about a chain that is bound. Raises `AgentError`, `PluginFailed`."""

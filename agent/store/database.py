@@ -95,10 +95,11 @@ class Store:
         self.deliveries = Deliveries(database)
 
     @classmethod
-    def open(cls, layout: Layout, *, copy_seconds: float = math.inf) -> Self:
+    def open(cls, layout: Layout, *, copy_seconds: float = math.inf, several_threads: bool = False) -> Self:
         """Open the store for writing, creating it at the very first run. Raises `StoreError`.
 
         `copy_seconds`: what the copy of an older version's database may take; then it is brought up to date without.
+        `several_threads`: which take turns.
         """
         refuse_without_mount(layout)
         try:
@@ -109,7 +110,7 @@ class Store:
         if not layout.database.exists():
             refuse_to_forget(layout)
             _create(layout.database)
-        return cls._connect(layout, copy_seconds=copy_seconds)
+        return cls._connect(layout, copy_seconds=copy_seconds, several_threads=several_threads)
 
     @classmethod
     def open_existing(cls, layout: Layout, *, several_threads: bool = False) -> Self:

@@ -545,3 +545,17 @@ def test_the_age_of_evidence_is_said_where_it_is_old():
     assert seen(now - timedelta(seconds=100), now) == ""
     assert seen(now - timedelta(minutes=12), now) == "seen 12 minutes ago"
     assert seen(None, now) == "never seen"
+
+
+def test_what_a_plugin_raised_is_shown_with_its_traceback_where_that_is_asked_for(up, tunnel):
+    (tunnel.layout.plugins / "lacking.py").write_text("def find():\n    import nothing_like_this\n\nfind()\n")
+    tunnel.layout.settings.write_text("plugins.lacking.enabled = true\n" + tunnel.layout.settings.read_text())
+    told = "No module named 'nothing_like_this'"
+    plain = up.run("plugins")
+    assert (plain.returncode, "Traceback" in plain.stdout) == (3, False)
+    assert told in plain.stdout
+    lines = up.run("--debug", "plugins").stdout.splitlines()
+    first = lines.index("      Traceback (most recent call last):")
+    assert told in lines[first - 2]
+    assert f'        File "{tunnel.layout.plugins}/lacking.py", line 2, in find' in lines
+    assert "      ModuleNotFoundError: No module named 'nothing_like_this'" in lines

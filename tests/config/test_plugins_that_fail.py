@@ -179,7 +179,7 @@ def test_modules_of_a_service_that_fails_say_why(appliance: ToyAppliance):
     [
         ("raise", "ZeroDivisionError: integer division or modulo by zero", ":11"),
         ("exit", "it wanted to end the process (SystemExit)", ":13"),
-        ("wrong", "it holds an object of type int, only tuple may stand there", ""),
+        ("wrong", "it holds an object of type int, only tuple may stand there", ":28"),
     ],
 )
 def test_contradictions_that_fail_cost_the_modules_that_share_the_service(

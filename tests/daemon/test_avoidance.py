@@ -34,3 +34,14 @@ def test_commands_and_passes_are_not_left_out_and_a_changed_file_forgives_all():
     avoidance.forget()
     avoidance.failed("plugin vpn", 0.0)
     assert avoidance.present(0.0) == []
+
+
+def test_a_plugin_that_was_given_up_is_left_out_at_once_and_not_counted_again_meanwhile():
+    avoidance = Avoidance()
+    avoidance.hung(["vpn"], 0.0)
+    assert avoidance.present(0.0) == ["vpn"]
+    avoidance.succeeded(["vpn"])
+    avoidance.hung(["vpn"], 10.0)
+    assert avoidance.present(PAUSES[0]) == []
+    avoidance.hung(["vpn"], PAUSES[0])
+    assert avoidance.present(PAUSES[0] + PAUSES[1] - 1) == ["vpn"]

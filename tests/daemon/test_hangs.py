@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -19,7 +20,7 @@ from agent.system.lock import held, holder_of
 from agent.system.poke import poke
 from support.appliances.deployed import Deployed
 from support.appliances.idle import START, configure
-from support.processes.daemon import Agent, with_patience
+from support.processes.daemon import Agent, with_patience, with_short_guard
 from support.processes.tree import alive
 from support.waiting import until
 
@@ -78,12 +79,12 @@ def test_a_hook_that_hangs_is_named_and_ended_and_the_next_pass_gets_through(idl
         agent.passes(START)
         fault.touch()
         assert poke(idle.layout)
-        agent.says("declare_needs of the module tunnel hung for ")
+        agent.says("declare_needs of tunnel hung for ")
         found = told(idle, "status.pass_hung")
         assert (found.kind, found.subject, found.severity) == ("plugin", "tunnel", "error")
         line = next(at for at, text in enumerate(PLUGIN.splitlines(), 1) if "{hook}" in text)
         assert found.problem.cause.startswith(
-            f"Declare_needs of the module tunnel ({idle.layout.plugins}/tunnel.py:{line}) did not end within "
+            f"Declare_needs of tunnel ({idle.layout.plugins}/tunnel.py:{line}) did not end within "
         )
         fault.unlink()
         agent.passes("a failed pass is tried again")
@@ -110,13 +111,11 @@ def test_a_hook_that_the_process_dies_of_is_named(idle, fault):
     install(idle, f'if Path("{fault}").exists(): os.abort()')
     fault.touch()
     with Agent(idle.layout) as agent:
-        agent.says(
-            "a pass failed, made because the agent starts: signal 6 ended it at declare_needs of the module tunnel"
-        )
+        agent.says("a pass failed, made because the agent starts: signal 6 ended it at declare_needs of tunnel")
         found = told(idle, "status.pass_died")
         assert (found.kind, found.subject, found.severity) == ("plugin", "tunnel", "error")
         assert found.problem.cause.startswith(
-            "The process of a pass died: signal 6 ended it, at declare_needs of the module"
+            "The process of a pass died: signal 6 ended it, at declare_needs of tunnel"
         )
         install(idle)
         until(lambda: not findings(idle), seconds=40, what="nothing is told any more")
@@ -127,13 +126,11 @@ def test_a_hook_that_ends_the_process_as_if_all_were_well_is_named(idle, fault):
     install(idle, f'if Path("{fault}").exists(): os._exit(0)')
     fault.touch()
     with Agent(idle.layout) as agent:
-        agent.says(
-            "a pass failed, made because the agent starts: it ended with code 0 at declare_needs of the module tunnel"
-        )
+        agent.says("a pass failed, made because the agent starts: it ended with code 0 at declare_needs of tunnel")
         found = told(idle, "status.pass_died")
         assert (found.kind, found.subject, found.severity) == ("plugin", "tunnel", "error")
         assert found.problem.cause.startswith(
-            "The process of a pass died: it ended with code 0, at declare_needs of the module"
+            "The process of a pass died: it ended with code 0, at declare_needs of tunnel"
         )
         install(idle)
         until(lambda: not findings(idle), seconds=40, what="nothing is told any more")
@@ -218,12 +215,29 @@ def test_a_plugin_that_hangs_again_and_again_costs_itself_until_a_file_has_chang
     configure(idle, more=f'[modules.second]\nport = {idle.port}\ndomain = "s.example.test"\n')
     fault.touch()
     with Agent(idle.layout, program=with_patience(SHORT)) as agent:
-        agent.says("declare_needs of the module tunnel hung for ", times=2)
+        agent.says("declare_needs of tunnel hung for ", times=2)
         until(idle.layout.module("second").live.exists, seconds=60, what="the other module is deployed")
         found = told(idle, "plugin.module_raised")
         assert (found.kind, found.subject) == ("module", "tunnel")
-        assert "it hung, or a process died of it, more than once" in found.problem.cause
+        assert "it hung, or processes died of it" in found.problem.cause
         fault.unlink()
         install(idle, "pass")
         agent.passes(f"{idle.layout.plugins}/tunnel.py has changed")
         assert idle.layout.module("tunnel").live.exists()
+
+
+def test_a_plugin_that_was_given_up_is_not_asked_by_the_next_pass_process(idle, fault):
+    asked = idle.root / "asked"
+    install(idle, f'open("{asked}", "a").write("x"); time.sleep(600)')
+    with Agent(idle.layout, program=with_short_guard(0.5)) as agent:
+        agent.passes(START)
+        first = agent.pass_process
+        assert first is not None
+        os.kill(first, signal.SIGTERM)
+        until(lambda: not alive(first), seconds=40, what="the end of the pass process")
+        assert poke(idle.layout)
+        agent.says("made a pass", times=2)
+        assert agent.pass_process != first
+        found = told(idle, "plugin.module_raised")
+        assert "it hung, or processes died of it" in found.problem.cause
+    assert asked.read_text() == "x"

@@ -5,6 +5,7 @@ import pytest
 from agent.deploy.evidence import _advice_of
 from agent.errors.deploy import NoSystemd
 from agent.model.deployment import Outcome
+from agent.registry.hooks import Hooks
 from chainwright import Nginx
 from support.appliances.proxied import OWN, Proxied
 
@@ -56,8 +57,8 @@ def test_one_that_serves_and_can_not_be_told_is_a_finding_and_no_rollback(box):
 
 
 def test_an_advice_that_would_not_work_here_is_not_given():
-    assert _advice_of(Nginx(), systemd=True) == "systemctl status nginx, then systemctl start nginx"
+    assert _advice_of(Hooks({}, {}), Nginx(), systemd=True) == "systemctl status nginx, then systemctl start nginx"
     by_setting = 'set manager = "commands" in [services.nginx], as systemd does not run here, then: chainwright apply'
-    assert _advice_of(Nginx(), systemd=False) == by_setting
+    assert _advice_of(Hooks({}, {}), Nginx(), systemd=False) == by_setting
     by_log = "look at its log and start nginx"
-    assert _advice_of(Nginx(manager="commands", start=True), systemd=False) == by_log
+    assert _advice_of(Hooks({}, {}), Nginx(manager="commands", start=True), systemd=False) == by_log

@@ -30,7 +30,7 @@ PLUGIN = '''
         def reload_proves(self):
             return True
 
-        def render_files(self, context):
+        def render_entry(self, context):
             yield Template(path="entry.conf")
             if self.include:
                 text = f"include {context.places.live}/entry.conf"
@@ -54,7 +54,7 @@ PLUGIN = '''
         def reload_proves(self):
             return True
 
-        def render_files(self, context):
+        def render_entry(self, context):
             if self.drop_in:
                 yield Text(path="unit.conf", text="[Service]", publish="/etc/units/unitd.conf", how="copy")
 

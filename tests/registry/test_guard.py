@@ -231,7 +231,7 @@ def test_plugins_to_be_avoided_are_not_asked(guard: Guard, plugin: ModuleType):
     with pytest.raises(PluginFailed) as caught:
         guard.call(ASKED, plugin.fine)
     assert str(caught.value.error) == (
-        "it hung, or a process died of it, more than once; it is asked again when a file has changed, or after a while"
+        "it hung, or processes died of it; it is asked again when a file has changed, or after a while"
     )
 
 

@@ -11,11 +11,11 @@ class Telling(Module):
     name = "telling"
     files = (Text(path="telling.conf", text="telling"),)
     reload = ("telling-load", "{run}/telling.states")
-    unprobed = "it has no certificate"
+    unprobed = "it has no socket"
     settles: bool = True
 
     def declare_needs(self, host: HostFacts) -> Iterable[Need]:
-        return ()
+        return [self.need(host.name)]
 
     def observe_command(self, context: Context) -> Command:
         return Command(("cat", str(context.places.run / "telling.states")))

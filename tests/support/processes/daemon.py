@@ -105,6 +105,11 @@ def with_patience(seconds: float) -> tuple[str, ...]:
     return (str(HERE), "patience", str(seconds))
 
 
+def with_short_guard(seconds: float) -> tuple[str, ...]:
+    """Return the program whose pass process waits for a plugin's answer for so long only."""
+    return (str(HERE), "guard", str(seconds))
+
+
 def _main(kind: str, told: str, layout: Layout) -> int:
     from agent.daemon import supervisor
 
@@ -116,6 +121,7 @@ def _main(kind: str, told: str, layout: Layout) -> int:
 def _pass_process(kind: str, told: str, layout: Layout, who: str, *descriptors: str) -> int:
     from agent.daemon import pass_process
     from agent.engine.host import read_host
+    from agent.registry.guard import Guard
     from agent.system.activity import Activity, Page
 
     def host(settings):
@@ -126,6 +132,8 @@ def _pass_process(kind: str, told: str, layout: Layout, who: str, *descriptors: 
     end, activity = pass_process.inherited(*map(int, descriptors))
     if kind == "patience":
         activity = Activity(Page(int(descriptors[1])), patience=float(told))
+    if kind == "guard":
+        (Guard.__init__.__kwdefaults__ or {})["most"] = float(told)
     idle = float(told) if kind == "idle" else pass_process.IDLE_SECONDS
     job = float(told) if kind == "job" else pass_process.TIMEOUT
     return pass_process.serve(
