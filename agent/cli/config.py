@@ -35,9 +35,10 @@ def check(invocation: Invocation) -> int:
     """
     from agent.engine.unchanged_settings import load_settings
 
-    settings, _registry = load_settings(invocation.layout)
+    settings, registry = load_settings(invocation.layout)
     broken = [entry.error.problem for entry in settings.entries.values() if entry.enabled and entry.error]
     broken += [error.problem for error in settings.failures.values()]
+    broken += [error.problem for each in registry.plugins if each.enabled for error in each.errors]
     broken = list(dict.fromkeys(broken))
     if invocation.as_json:
         print_json({"modules": list(settings.modules), "problems": [each.to_json() for each in broken]})

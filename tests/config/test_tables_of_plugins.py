@@ -12,6 +12,7 @@ from agent.errors.settings import SettingsRefused
 from agent.model.need import HostFacts
 from agent.registry.contract_checks import Owner
 from support.appliances.toy import BUILT_IN, STUNNEL, ToyAppliance
+from support.clients.terminal import Terminal
 
 CHAT = """
     from chainwright import Notifier, PluginSettings, Secret, hookimpl
@@ -243,3 +244,18 @@ def test_what_offers_settings_says_so(appliance):
     (record,) = [each for each in load_all(appliance.layout, BUILT_IN).plugins if each.name == "chat"]
     assert record.owner == Owner("chat", str(appliance.layout.plugins / "chat.py"))
     assert record.contributions == ("notifier chat", "settings")
+
+
+def test_a_check_of_the_settings_names_a_broken_plugin_without_a_module(appliance):
+    appliance.layout.plugins.mkdir(parents=True, exist_ok=True)
+    path = appliance.layout.plugins / "strict.py"
+    path.write_text("from chainwright import hookimpl\n\n@hookimpl\ndef on_event(evnt):\n    pass\n")
+    appliance.settings('hostname = "gw"\n[plugins.strict]\n')
+    done = Terminal(appliance.root).run("config", "check")
+    assert (done.returncode, done.stderr.splitlines()) == (
+        3,
+        [
+            f'plugin "strict" ({path}:4): The hook on_event has no argument "evnt": it has event.',
+            "It is disabled, everything else goes on. Correct it in the plugin, then: chainwright plugins",
+        ],
+    )
