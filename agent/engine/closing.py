@@ -87,7 +87,11 @@ def _conditions(
     roots = store.roots.all()
     found = source_findings(ladder, orders, bound, inputs.enabled.layout.rooted)
     return {
-        "plugins": [*conditions.of_plugins(inputs.plugins), *conditions.of_tables(inputs.settings.failures)],
+        "plugins": [
+            *conditions.of_plugins(inputs.plugins),
+            *conditions.of_commands(inputs.failed_commands()),
+            *conditions.of_tables(inputs.settings.failures),
+        ],
         "policies": [*conditions.of_policies(_missing_policies(store, inputs))],
         "many needs": [*conditions.of_many_needs(declared.needs)],
         "broken sources": [*conditions.of_sources(made.broken)],

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from agent.errors.base import AgentError
 from agent.errors.wording import reason_of
 
+COMMANDS_MISSING = "Its commands are missing, its modules go on."
 DISABLED = "It is disabled, everything else goes on."
 STAYS = "Its last generation stays in place, the others go on."
 PASSED_OVER = "It is passed over: the next source of the ladder serves."
@@ -99,7 +100,7 @@ class CommandsFailed(LoadError):
 
     code = "plugin.commands_failed"
     cause = "Its register_commands failed: {error:reason}."
-    effect = "Its commands are missing, its modules go on."
+    effect = COMMANDS_MISSING
     detail = "{error:place}"
     error: BaseException
     place: str = ""

@@ -73,7 +73,7 @@ def _misspelt(base: type[BaseModel], name: str, own: Collection[str]) -> str:
 def _of_value(base: type[BaseModel], name: str, value: Any) -> str:
     """Say that a class attribute is of another type."""
     wanted = _class_attributes(base).get(name)
-    if wanted and type(value) is not wanted:
+    if wanted and type(value) is not wanted and (wanted, type(value)) != (float, int):
         return f'"{name}" must be {wanted.__name__}, and is {_kind(value)}'
     return ""
 
@@ -81,7 +81,7 @@ def _of_value(base: type[BaseModel], name: str, value: Any) -> str:
 @cache
 def _class_attributes(base: type[BaseModel]) -> Mapping[str, type]:
     """Return the types of those class attributes of the contract that are plain."""
-    plain = {f"ClassVar[{kind.__name__}]": kind for kind in (str, bool, int)}
+    plain = {f"ClassVar[{kind.__name__}]": kind for kind in (str, bool, int, float)}
     written = [inspect.get_annotations(each) for each in reversed(base.__mro__)]
     return {name: plain[text] for each in written for name, text in each.items() if text in plain}
 

@@ -37,6 +37,8 @@ class FoundPlugin:
     """Why it may not be loaded at all."""
     homes: Callable[[], list[Path]] = field(default=list, repr=False)
     """Files and directories with its code."""
+    entry: str = ""
+    """What its entry point names; empty: it is a file."""
 
 
 def candidates(layout: Layout) -> list[FoundPlugin]:
@@ -56,6 +58,8 @@ def load(candidate: FoundPlugin, guard: Guard) -> object:
         for path in candidate.homes():
             check_written_version(owner, path)
         hint, place = hint_of(failed.error), place_of_mistake(failed.error, failed.place)
+        if candidate.entry and not place:
+            hint = f'its entry point names "{candidate.entry}"'
         raise ImportFailed(owner.plugin, owner.origin, failed.error, place, hint) from failed.error
 
 
@@ -86,6 +90,7 @@ def _installed() -> list[FoundPlugin]:
                     Owner(point.name, origin),
                     partial(_import, point, name, origin),
                     homes=partial(homes, point.module),
+                    entry=point.value,
                 ),
             )
         )

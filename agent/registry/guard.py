@@ -102,6 +102,10 @@ class Guard:
         weakref.finalize(self, _end_all, self._idle).atexit = False  # its threads would wait for ever
         self._process = os.getpid()
 
+    def apart(self) -> Guard:
+        """Return one like it for a trial: a plugin that hangs in it is still asked by this one."""
+        return Guard(self.culprits, patience=self._patience, most=self._most, imports=self.import_seconds, say=self.say)
+
     def plugin_of(self, kind: type) -> str:
         """Return the plugin that a contributed class is of."""
         file = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""

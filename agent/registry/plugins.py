@@ -20,6 +20,7 @@ from agent.contract.service import Service
 from agent.contract.source import DnsSolver, Source
 from agent.contract.version import DEPRECATED, Deprecation
 from agent.errors.plugin import (
+    COMMANDS_MISSING,
     DISABLED,
     CommandsFailed,
     DuplicateName,
@@ -186,7 +187,7 @@ def _commands(
         _manager(owner, record.plugin).hook.register_commands(commands=group, appliance=appliance)
 
     try:
-        guard.call(_asked(owner, "register_commands"), register)
+        guard.call(_asked(owner, "register_commands", COMMANDS_MISSING), register)
     except PluginHangs as error:
         return PluginCommands(record.name, None, error)
     except PluginFailed as failed:
@@ -194,8 +195,8 @@ def _commands(
     return PluginCommands(record.name, group)
 
 
-def _asked(owner: Owner, hook: str) -> Asked:
-    return Asked(owner.plugin, hook, f'plugin "{owner.plugin}"', DISABLED)
+def _asked(owner: Owner, hook: str, effect: str = DISABLED) -> Asked:
+    return Asked(owner.plugin, hook, f'plugin "{owner.plugin}"', effect)
 
 
 def _manager(owner: Owner, plugin: object) -> pluggy.PluginManager:

@@ -133,9 +133,8 @@ def test_an_entry_point_may_name_an_object_but_one_that_pluggy_can_keep(
     monkeypatch.syspath_prepend(appliance.install("toy-objects", "1", {"toy_objects": "listed = []"}, points))
     registry = appliance.registry("one", "two")
     assert "Its registration failed: TypeError: unhashable type: 'list'." in message(registry, "one")
-    assert "Its import failed: AttributeError: module 'toy_objects' has no attribute 'gone'." in message(
-        registry, "two"
-    )
+    gone = "AttributeError: module 'toy_objects' has no attribute 'gone'; its entry point names \"toy_objects:gone\"."
+    assert f"Its import failed: {gone}" in message(registry, "two")
 
 
 @pytest.mark.parametrize("opened", ["pack/__init__.py", "pack/below/toy_plugin.py", "pack/below", "pack"])

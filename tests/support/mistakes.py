@@ -19,9 +19,9 @@ IMPORTS = """\
 import dataclasses, json, os, sys, time
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import ClassVar
-from pydantic import Field, model_validator
-from chainwright import ChainFile, Command, Due, Endpoint, Module, Offer, Part, Service, Signal, Source, Template, Text, hookimpl
+from typing import ClassVar; from pydantic import Field, model_validator
+from chainwright import ChainFile, Command, DnsSolver, Due, Endpoint, Module, Notifier, Offer, Part, Service, Signal, Source
+from chainwright import Template, Text, hookimpl
 """
 MODULE = '''\
 class Bad(Module):
@@ -58,6 +58,22 @@ class Daemon(Service):
     def confirm_command(self, context):
         return Command(("true",))
 '''
+NOTIFIER = '''\
+class Bad(Notifier):
+    """Bad."""
+    name = "NAME"
+    def send(self, event, context):
+        pass
+'''
+SOLVER = '''\
+class Bad(DnsSolver):
+    """Bad."""
+    name = "NAME"
+    def present(self, name, value):
+        pass
+    def clean_up(self, name, value):
+        pass
+'''
 REGISTERED_SOURCE = REGISTERED.replace("modules", "sources")
 REGISTERED_SERVICE = REGISTERED.replace("modules", "services").replace("Bad", "Daemon")
 ON_SERVICE = MODULE.replace('reload = ("true",)', 'services = ("NAME",)').replace(
@@ -89,6 +105,19 @@ KINDS = {
         ladder='"NAME", "uploaded", "local"',
     ),
     "services": Kind(IMPORTS + SERVICE, REGISTERED_SERVICE + ON_SERVICE + REGISTERED, body=True),
+    "notifiers": Kind(
+        IMPORTS + NOTIFIER,
+        REGISTERED.replace("modules", "notifiers"),
+        body=True,
+        settings="[plugins.NAME]\n[notify.NAME]\n",
+    ),
+    "solvers": Kind(
+        IMPORTS + SOLVER,
+        REGISTERED.replace("modules", "dns_solvers"),
+        body=True,
+        settings="[plugins.NAME]\n[dns.NAME]\n",
+    ),
+    "packages": Kind(IMPORTS + MODULE, REGISTERED, body=True),
     "wrapping": Kind(IMPORTS + MODULE + REGISTERED),
     "plugins": Kind(""),
 }

@@ -1,0 +1,50 @@
+"""Trial of the commands that plugins add to ``chainwright``: what fails is told where nobody asks for a command either."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from agent.errors.plugin import CommandsFailed, PluginError
+from agent.registry.contract_checks import implementations
+from agent.registry.plugins import Registry
+
+if TYPE_CHECKING:
+    from agent.contract.appliance import Appliance
+
+HOOK = "register_commands"
+
+
+class _Asked(Exception):
+    """A plugin asks the appliance something before one of its commands runs, which no trial can answer."""
+
+
+class _Elsewhere:
+    """Appliance of a trial: a command can keep it."""
+
+    def __getattr__(self, name: str) -> object:
+        raise _Asked(name)
+
+
+def failures_of_commands(registry: Registry) -> dict[str, PluginError]:
+    """Return why commands of enabled plugins are missing, by plugin. One that hangs here is still asked for everything else."""
+    adding = [name for name, plugin in registry.enabled_plugins.items() if _adds_commands(plugin)]
+    if not adding:
+        return {}
+    import click
+
+    trial = replace(
+        registry,
+        plugins=tuple(each for each in registry.plugins if each.name in adding),
+        guard=registry.guard.apart(),
+    )
+    found = trial.commands(click.Group, cast("Appliance", _Elsewhere()))
+    return {each.plugin: each.error for each in found if each.error and not _is_of_the_trial(each.error)}
+
+
+def _adds_commands(plugin: object) -> bool:
+    return any(each.hook == HOOK for each in implementations(plugin))
+
+
+def _is_of_the_trial(error: PluginError) -> bool:
+    return isinstance(error, CommandsFailed) and isinstance(error.error, _Asked)
