@@ -19,7 +19,7 @@ from agent.api.connection_limit import (
     tcp_pools,
 )
 
-POOLS = {LOCAL: Places(root=3, state=3), NETWORK: Places(root=4, state=2)}
+POOLS = {LOCAL: Places(3, 3), NETWORK: Places(4, 2)}
 
 
 class Clients:

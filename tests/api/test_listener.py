@@ -42,7 +42,7 @@ def served(clients: int, then: Callable[[list[socket.socket]], Any]) -> tuple[An
     async def run() -> Any:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _loop, context: complaints.append(str(context)))
-        limit = ConnectionLimit({"all": Places(root=PLACES, state=PLACES)})
+        limit = ConnectionLimit({"all": Places(PLACES, PLACES)})
         listener = Listener(limit, lambda _accepted: EVERYBODY, Echo, None, 5.0)
         with ExitStack() as stack:
             listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=clients))

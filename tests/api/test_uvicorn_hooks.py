@@ -76,7 +76,7 @@ class Server(HttpServer):
             self.error = error
 
     def places(self):
-        return {"all": Places(root=10, state=10)}
+        return {"all": Places(10, 10)}
 
     def party(self, connection):
         return Party("all", 0)
@@ -274,7 +274,7 @@ def test_on_response_complete_leaves_the_pause_between_two_requests_to_keep_aliv
 def test_the_longest_idle_connection_ends_where_a_new_one_needs_its_place(serve):
     class Single(Server):
         def places(self):
-            return {"all": Places(root=1, state=1)}
+            return {"all": Places(1, 1)}
 
     def client(server: Server) -> None:
         with server.connect() as first:

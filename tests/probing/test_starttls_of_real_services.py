@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.testing.appliance import short_directory
 from chainwright import Endpoint, Expected, ProbeFailed, StartTLS, TLSProbe
-from support.appliances.deployed import short_directory
 from support.servers import in_the_clear
 from support.servers.local import Maker, Material
 

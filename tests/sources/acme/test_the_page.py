@@ -64,7 +64,7 @@ def test_the_settings_in_the_text_can_be_loaded(tmp_path: Path):
         secret.chmod(0o600)
         (root / "etc/chainwright/chainwright.toml").write_text(shown)
         settings, _registry = load(Layout(root), BUILT_IN)
-        assert isinstance(settings.rungs["acme"], AcmeSource)
+        assert isinstance(settings.rungs["acme"].source, AcmeSource)
 
 
 def test_the_lines_for_web_servers_name_what_the_agent_serves():
