@@ -128,7 +128,7 @@ class Peer:
     ],
 )
 def test_a_party_on_the_network_is_an_address_or_the_network_that_ipv6_gives_one_client(peer, own, key):
-    found = party_of(Peer(serial=peer, sha256=own))
+    found = party_of(Peer(peer, own))
     assert (found.pool, str(found.key)) == (NETWORK, key)
 
 
@@ -137,7 +137,7 @@ def test_a_party_on_the_network_is_an_address_or_the_network_that_ipv6_gives_one
     [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("192.0.2.1", "192.0.2.1"), ("::ffff:127.0.0.1", "::ffff:127.0.0.1")],
 )
 def test_the_agent_s_probe_is_local_at_each_address_of_the_machine(peer, own):
-    assert party_of(Peer(serial=peer, sha256=own)).pool == LOCAL
+    assert party_of(Peer(peer, own)).pool == LOCAL
 
 
 def test_a_connection_whose_client_has_gone_is_nobody_s():
