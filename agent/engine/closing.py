@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from agent.contract.source import ChainRecord
@@ -107,10 +108,19 @@ def _conditions(
 
 
 def _missing_policies(store: Store, inputs: PassInputs) -> dict[str, Sequence[str]]:
-    known = json.loads(store.meta(POLICIES) or "{}")
+    known = _known_policies(store)
     present, failures = inputs.hooks.policies(), inputs.settings.failures
     found = conditions.policies_missing(known, inputs.plugins, failures)
     return {plugin: hooks for plugin, hooks in found.items() if plugin not in present}
+
+
+def _known_policies(store: Store) -> dict[str, Sequence[str]]:
+    """Return plugin -> the hooks that it wrapped when it worked last; none where that can't be read."""
+    with suppress(ValueError):
+        known = json.loads(store.meta(POLICIES) or "{}")
+        if isinstance(known, dict):
+            return known
+    return {}
 
 
 def _policies(store: Store, inputs: PassInputs) -> dict[str, Sequence[str]]:
