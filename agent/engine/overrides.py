@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -31,6 +32,7 @@ def note_overrides(store: Store, overrides: Sequence[Override], now: datetime) -
     ]
     store.overrides.put(new)
     # What a disabled module has is still there when it is enabled again.
-    store.overrides.forget(each for each in known if not (store.layout.templates / each).exists())
+    # A path object raises where a damaged row holds what can be no name.
+    store.overrides.forget(each for each in known if not os.path.exists(store.layout.templates / each))  # noqa: PTH110
     bases = known | {each.template: each for each in new}
     store.conditions.replace(SCOPE, of_overrides(overrides, bases), now)
