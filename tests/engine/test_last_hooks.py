@@ -16,5 +16,5 @@ def test_hooks_stay_as_long_as_what_was_loaded_does(tmp_path: Path):
 
 def test_what_was_loaded_again_has_hooks_of_its_own(tmp_path: Path):
     hooks = LastHooks()
-    before, _ = hooks(load_settings(Layout(tmp_path)))
+    before, *_ = hooks(load_settings(Layout(tmp_path)))
     assert hooks(load_settings(Layout(tmp_path)))[0] is not before
