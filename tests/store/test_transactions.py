@@ -23,6 +23,14 @@ FORBIDDEN = {
     "tells displays and observers": r"agent\.engine\.bus\.Bus\.(show|_show|publish|mention)",
 }
 """What a transaction must not do -> names of what does it. Anything beyond the product that isn't known is `?.NAME`."""
+ATTRIBUTES = frozenset(
+    {
+        "agent.registry.hooks.Hooks.said",
+        "agent.registry.hooks.Hooks.text_of",
+        "agent.registry.sources.SourceHandle._said",
+    }
+)
+"""Where an attribute of a declaration is read, through the guard as a plugin may compute it: bounded, most often once."""
 LATER = frozenset({"after_commit"})
 """Holds what `Store.write` calls when the transaction is durable."""
 GIVEN = {"store": "agent.store.database.Store"}
@@ -87,7 +95,7 @@ def faults(code: CodeBase) -> list[str]:
     for around, body in blocks(code, yielding(code)):
         for way, name in reached(code, around, body, GIVEN, LATER):
             reason = next((why for why, pattern in FORBIDDEN.items() if re.match(pattern, name)), None)
-            if reason:
+            if reason and not ATTRIBUTES & {*way, name}:
                 found.append(f"{around.name}, line {around.line}, {reason}: {' > '.join((*way, name))}")
     return found
 
