@@ -98,7 +98,7 @@ def test_a_plugin_that_hangs_is_named_and_left_out(tunnel: Deployed, method: str
     plugin.write_text(f"{plugin.read_text()}{hanging}Tunnel.{method.partition('(')[0]} = hang\n")
     code, said = boot(tunnel)
     assert code == 3, said
-    assert "of the module tunnel did not end within 2 s.\n" in said
+    assert "of tunnel did not end within 2 s.\n" in said
     assert live_files(tunnel) == before
     with tunnel.store() as store:
         assert store.deployments.transactions() == []
