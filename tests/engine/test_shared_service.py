@@ -1,5 +1,7 @@
 """Two modules in one service: one test, one reload, and one's fault is not the other's."""
 
+from dataclasses import replace
+
 import pytest
 
 from agent.errors.deploy import PUT_BACK, PUT_BACK_AND_SEEN, TAKEN_OUT
@@ -159,7 +161,8 @@ def test_after_going_back_only_what_was_seen_is_said_to_be_served(shared):
     shared.control("toyd").write_text("ignore")
     shared.clock.advance(days=61)
     engine = shared.engine()
-    engine.bus.listeners = [lambda event: shared.stop("toyd") if event.detail.get("step") == "going_back" else None]
+    told = [lambda event: shared.stop("toyd") if event.detail.get("step") == "going_back" else None]
+    engine.bus = replace(engine.bus, listeners=told)
     engine.apply(wait=0)
     assert shared.deployment("front").problem.effect.startswith(PUT_BACK)
 
