@@ -7,8 +7,8 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 
-class Declaration(BaseModel):
-    """Declaration of a plugin: the class says what it is, an instance is one table of the settings."""
+class AskedTable(BaseModel):
+    """Table of the settings that is itself asked for hooks."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
     # pluggy keeps its plugins in sets and compares them: an instance is itself, with the same settings too.
@@ -17,6 +17,10 @@ class Declaration(BaseModel):
     def __hash__(self) -> int:
         # A method of its own: object's would be taken for "none" and replaced by one that hashes every setting.
         return object.__hash__(self)
+
+
+class Declaration(AskedTable):
+    """Declaration of a plugin: the class says what it is, an instance is one table of the settings."""
 
     name: ClassVar[str] = ""
     """Of the plugin; also of the instance unless ``plugin = "..."`` names it."""

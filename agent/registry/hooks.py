@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from agent.contract.context import ChainFacts, Change, Consequence, Context, ServiceContext
 from agent.contract.declaration import Declaration
@@ -56,6 +56,7 @@ class Hooks:
         self.guard = guard or Guard(Culprits(lambda: _homes(modules, plugins)))
         """What asks the plugins."""
         self._asking = Asking(modules, plugins, services or {}, self.guard)
+        self._said: dict[tuple[Declaration, str], object] = {}
 
     def policies(self) -> dict[str, list[str]]:
         """Return the plugins that wrap hooks, each with these hooks."""
@@ -216,8 +217,14 @@ class Hooks:
     # What isn't wrapped
 
     def said(self, asked: Declaration, attribute: str, checked: Callable[[object], T]) -> T:
-        """Ask for a property or an attribute of a declaration, which `checked` returns where it is of the right type."""
-        return self._asking.guarded(attribute, asked, lambda: checked(getattr(asked, attribute)))
+        """Return a property or an attribute of a declaration, which `checked` returns where it is of the right type.
+
+        It is asked for once: settings don't change.
+        """
+        key = (asked, attribute)
+        if key not in self._said:
+            self._said[key] = self._asking.guarded(attribute, asked, lambda: checked(getattr(asked, attribute)))
+        return cast("T", self._said[key])
 
     def is_so(self, asked: Declaration, attribute: str) -> bool:
         """Ask for an attribute that says yes or no. One that fails in it says no."""
