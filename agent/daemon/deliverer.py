@@ -103,7 +103,7 @@ class Deliverer:
         self._marks.forget()
 
     def forget_marks(self) -> None:
-        """Note that nobody is told any more: whoever is, is not to blame for the end of this process."""
+        """Note that nobody is being told, so that nobody is blamed for the end of this process."""
         self._marks.forget()
 
     def wait(self, seconds: float) -> None:
@@ -130,7 +130,7 @@ class Deliverer:
         """Return the next events for a listener, and skip what is no longer there, or too much."""
         first, last = self._store.journal.range()
         oldest = max(first - 1, last - MOST_BEHIND)
-        told = row.told if row.told <= last else first - 1  # the table was made anew, or is of a copy
+        told = row.told if row.told <= last else first - 1  # the table was made again, or is of a copy
         if told < oldest:
             self._skipped(replace(row, told=oldest), oldest - told)
         events = self._store.journal.after(max(told, oldest), AT_ONCE)

@@ -11,7 +11,7 @@ from types import FrameType
 
 
 class Abandoned(BaseException):
-    """Nobody waits for the call any more: it is raised in its thread, to end it."""
+    """The call has been given up: it is raised in its thread, to end it."""
 
 
 class Call:

@@ -99,7 +99,7 @@ class Guard:
         self.import_seconds = imports
         self.obtain_seconds = obtaining
         self._idle: list[CallThread] = []
-        weakref.finalize(self, _end_all, self._idle).atexit = False  # its threads would wait for ever
+        weakref.finalize(self, _end_all, self._idle).atexit = False  # its threads would go on waiting
         self._process = os.getpid()
 
     def apart(self) -> Guard:
@@ -173,7 +173,7 @@ class Guard:
                 raise PluginFailed(asked, TimeoutError(AVOIDED))
 
     def _thread(self) -> CallThread:
-        """Return a thread that has nothing to do. After a fork there is none any more."""
+        """Return a thread that has nothing to do. A fork leaves none."""
         if self._process != os.getpid():
             self._process = os.getpid()
             self._idle.clear()

@@ -68,7 +68,7 @@ class PluginRecord:
     plugin: object | None = field(default=None, repr=False)
     """The Python module, when all of its hooks can be asked."""
     notices: tuple[str, ...] = ()
-    """Sentences about what works, and won't for ever."""
+    """Sentences about what works now, and is to go."""
 
     @property
     def name(self) -> str:

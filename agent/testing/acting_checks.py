@@ -29,7 +29,7 @@ NAME = "check.example.com"
 """What a source is asked for, unless the test says otherwise."""
 CHALLENGE = f"_acme-challenge.{NAME}"
 MOST_KILLS = 20
-"""A source that saves for ever, while it waits, is let through in the end."""
+"""A source that goes on saving while it waits is let through in the end."""
 NOTHING_KNOWN = RequestState(chain=None, bound=None, order=None, root=None)
 
 

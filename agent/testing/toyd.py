@@ -175,7 +175,7 @@ class Server:
             self.load(instead=rest if order == "serve" else "")
 
     def serve(self) -> None:
-        """Take connections, for ever."""
+        """Take connections until the process ends."""
         while True:
             ready, _, _ = select.select(list(self.sockets.values()), [], [], 0.1)
             for listener in ready:

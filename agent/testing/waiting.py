@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def until(condition: Callable[[], object], *, seconds: float = 20.0, what: str | Callable[[], str] = "") -> None:
-    """Wait for a condition, in short steps and not for ever. `what`: what is waited for, told when it doesn't come.
+    """Wait for a condition, in short steps, and only so long. `what`: what is waited for, told when it doesn't come.
 
     Raises AssertionError.
     """
