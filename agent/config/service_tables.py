@@ -42,20 +42,39 @@ class ServiceTables:
         self, entries: Mapping[str, ModuleEntry], services: Mapping[str, Service]
     ) -> dict[str, ModuleEntry]:
         """Add contradictions between modules that share a service; one that no module uses isn't asked."""
-        failed: dict[str, PluginError] = {}
-        for name, service in services.items():
-            sharing = {
-                each.name: each.module for each in entries.values() if each.module and name in each.module.services
-            }
-            try:
-                for module, cause in self._contradictions(service, sharing) if sharing else ():
-                    self._tables.note(("modules", module), cause)
-            except PluginFailed as error:
-                place = error.place or place_of_answer(type(service), "contradictions")
-                failed[name] = ModuleRaised(f"service {name}", "contradictions", error.error, place)
-            except PluginHangs as error:
-                failed[name] = error
-        return {name: _failed(entry, failed) for name, entry in entries.items()}
+        found = dict(entries)
+        for service in services.values():
+            found |= self._compared(service, found)
+        return found
+
+    def _compared(self, service: Service, entries: Mapping[str, ModuleEntry]) -> dict[str, ModuleEntry]:
+        """Return the entries, with errors of those modules that keep the service from comparing them, or of all of them.
+
+        A module that raises when the service asks it is left out, and the others are compared without it.
+        """
+        sharing = {
+            name: each.module for name, each in entries.items() if each.module and service.name in each.module.services
+        }
+        try:
+            for module, cause in self._contradictions(service, sharing) if sharing else ():
+                self._tables.note(("modules", module), cause)
+        except PluginFailed as error:
+            raising = [name for name in sharing if self._is_to_blame(error, service, sharing[name])]
+            place = error.place or place_of_answer(type(service), "contradictions")
+            found = dict(entries)
+            for name in raising or sharing:
+                subject = name if raising else f"service {service.name}"
+                told = ModuleRaised(subject, "contradictions", error.error, place)
+                found[name] = replace(entries[name], module=None, error=told)
+            return self._compared(service, found)
+        except PluginHangs as error:
+            return {name: _failed(entry, {service.name: error}) for name, entry in entries.items()}
+        return dict(entries)
+
+    def _is_to_blame(self, failed: PluginFailed, service: Service, module: Module) -> bool:
+        """Whether it was raised in the plugin of a module that isn't the service's own."""
+        plugin = self._tables.guard.plugin_of(type(module))
+        return plugin == failed.plugin != self._tables.guard.plugin_of(type(service))
 
     def _contradictions(self, service: Service, sharing: Mapping[str, Module]) -> list[tuple[str, str]]:
         asked = Asked(self._tables.guard.plugin_of(type(service)), "contradictions", f"service {service.name}", STAYS)

@@ -76,6 +76,8 @@ class Module(Declaration):
     def _start_is_of_the_own_service(self) -> Self:
         if self.start and self.services:
             raise ValueError(f"start: its service is started by [services.{self.services[0]}] start = true")
+        if self.start and type(self).start_command is Module.start_command:
+            raise ValueError("start: its plugin doesn't say how to start the service; start it by other means")
         return self
 
     # The life of a module: hooks, which a policy plugin can wrap (`agent.hookspecs` has what each is for)

@@ -73,7 +73,7 @@ def read(
     file's mode must not have. `follow`: whether it may be a symbolic link, to a file that is trusted itself; `links`: whether
     one may lead to it at all. `of_a_user`: one other user may have written it, who is told.
     """
-    with ExitStack() as opened:
+    with _naming(path), ExitStack() as opened:
         walk = _Walk(path, root, follow=follow, links=links, of_a_user=of_a_user)
         directory, name = walk.parent(opened)
         _check_kind(os.stat(name, dir_fd=directory, follow_symlinks=False))  # a device does something when it is opened
@@ -97,13 +97,8 @@ def check_directory(path: Path, *, root: Path = TOP) -> None:
 
 def read_regular(path: Path, *, largest: int = LARGEST) -> bytes:
     """Read a regular file whoever has written it: for what is only looked at. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    try:
-        _check_kind(os.fstat(descriptor))
-        with open(descriptor, "rb", closefd=False) as file:
-            return _bounded(file, largest)
-    finally:
-        os.close(descriptor)
+    with _naming(path), opened_regular(path) as file:
+        return _bounded(file, largest)
 
 
 @contextmanager
@@ -111,7 +106,8 @@ def opened_regular(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file for reading in pieces, by any owner: for what proves itself. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor
-        _check_kind(os.fstat(descriptor))
+        with _naming(path):
+            _check_kind(os.fstat(descriptor))
         yield file
 
 
@@ -211,6 +207,18 @@ class _Walk:
 def _components(path: Path) -> list[str]:
     """Return the components of a path, the last one first."""
     return [each for each in reversed(path.parts) if each != "/"]
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Have an OSError name the file that the caller asked for; one of a step on the way names its own."""
+    try:
+        yield
+    except Untrusted:
+        raise
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def _check_kind(status: os.stat_result) -> None:

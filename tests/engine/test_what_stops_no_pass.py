@@ -29,7 +29,7 @@ ODD = '''
         words: Annotated[str, PlainSerializer({written})]
 
         def declare_needs(self, host):
-            return [self.need(("odd.example.test",))]
+            return [self.need("odd.example.test")]
 
         def receive_chains(self, chains):
             return [ChainFile(path="odd.pem", slot=each, parts=(Part.KEY, Part.FULLCHAIN)) for each in chains]
@@ -69,11 +69,14 @@ def test_a_directory_that_can_not_be_made_is_told_and_all_else_goes_on(tunnel):
 
 
 @pytest.mark.parametrize(
-    ("file", "written", "code"),
-    [("__file__", "failing", "plugin.module_raised"), ('"/dev/null"', "str", "deploy.file_unreadable")],
+    ("file", "written", "code", "where"),
+    [
+        ("__file__", "failing", "plugin.module_raised", "odd ({}:9)"),
+        ('"/dev/null"', "str", "deploy.file_unreadable", "/dev/null"),
+    ],
     ids=["settings", "files"],
 )
-def test_a_module_whose_settings_or_files_can_not_be_read_stops_alone(tunnel, file, written, code):
+def test_a_module_whose_settings_or_files_can_not_be_read_stops_alone(tunnel, file, written, code, where):
     (tunnel.layout.plugins / "odd.py").write_text(dedent(ODD.format(file=file, written=written)))
     table = tunnel.layout.settings.read_text().replace("plugins.", "plugins.odd.enabled = true\nplugins.", 1)
     tunnel.settings(f'{table}[modules.odd]\nwords = "odd"\n')
@@ -82,7 +85,12 @@ def test_a_module_whose_settings_or_files_can_not_be_read_stops_alone(tunnel, fi
     tunnel.apply()
     assert tunnel.chains("tunnel") != before
     assert tunnel.deployment("tunnel").outcome is Outcome.LIVE
-    assert codes(told(tunnel)) == [("module", "odd", "error", code)]
+    (found,) = told(tunnel)
+    assert (found["kind"], found["title"], found["severity"]) == ("chain", "odd.example.test", "error")
+    assert (found["problem"]["code"], found["problem"]["where"]) == (
+        code,
+        where.format(tunnel.layout.plugins / "odd.py"),
+    )
 
 
 def test_a_template_that_can_not_even_be_looked_at_is_a_matter_of_its_rendering(tmp_path):

@@ -1,5 +1,6 @@
 """The administrator's own nginx.conf includes ours: tested after the rename and before the reload."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -79,7 +80,7 @@ def test_it_is_tested_after_the_rename_and_before_the_reload(included):
     watching = Watching(included)
     included.renew()
     engine = included.engine()
-    engine.bus.listeners = [watching]
+    engine.bus = replace(engine.bus, listeners=[watching])
     engine.apply(wait=0)
     steps = dict(watching.seen)
     assert steps[Step.STAGED] != before  # the second time: the test's renames are the switch's

@@ -168,7 +168,8 @@ NAMES = ("a.example.com", "b.example.com", "*.c.example.com", "gw.lan", "192.0.2
 def test_whatever_fails_each_name_is_asked_for_once_a_key_type_and_none_that_passes_with_one_that_fails(
     domains, failing, second
 ):
-    needs = proxy(site(*domains, name="shop", second_key_type=second)).declare_needs(host_with(*failing))
+    module = proxy(site(*domains, name="shop", second_key_type=second))
+    needs = list(module.declare_needs(host_with(*failing)))
     for rsa in {need.key_types[0] is KeyType.RSA_2048 for need in needs}:
         mine = [need for need in needs if (need.key_types[0] is KeyType.RSA_2048) is rsa]
         assert sorted(name for need in mine for name in need.names) == sorted(domains)
@@ -449,7 +450,7 @@ def seen(module: ReverseProxy, host: HostFacts) -> list[tuple[str, str, str]]:
 def endpoints(module: ReverseProxy, host: HostFacts) -> list[Endpoint]:
     with NginxAppliance.make(host=host) as box:
         context = box.context(module, "reverse_proxy")
-        found = module.probes(context)
+        found = list(module.probes(context))
         name = f"reverse_proxy-{context.generation}-generation.sock"
         assert {each.generation_socket for each in found} == {box.layout.run / name}
     return found

@@ -144,7 +144,7 @@ def test_keys_are_roots_and_read_by_the_group_of_the_process(box):
 
 def test_the_default_is_looked_at_without_a_name_and_the_domain_with_it(box):
     module = WebUI(domain="gw.example.com", listen=["0.0.0.0:8443", "[::]:8443"])
-    endpoints = module.probes(box.context(module, "webui"))
+    endpoints = list(module.probes(box.context(module, "webui")))
     assert [(each.slot, str(each.address), each.server_name) for each in endpoints] == [
         ("address", "0.0.0.0:8443", ""),
         ("name", "0.0.0.0:8443", "gw.example.com"),

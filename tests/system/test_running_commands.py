@@ -225,7 +225,7 @@ def test_a_process_of_another_user_lives_but_can_not_be_signalled():
         "from agent.system.processes import process_of\n"
         "if os.geteuid() == 0: os.setresuid(65534, 65534, 65534)\n"
         "file = Path('/proc/1/stat')\n"  # begins with the number, and everybody may read it
-        "print(process_of(file), SystemRunner().run(Signal(file, 'CONT')).summary)"
+        "print(process_of(file), SystemRunner().run(Signal(file, name='CONT')).summary)"
     )
     # A session of its own: within one session, CONT may be sent to anybody's process (kill(2)).
     said = subprocess.run(

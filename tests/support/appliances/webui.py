@@ -37,7 +37,7 @@ from plugins.webui.server import Connection, Server
 from plugins.webui.serving import Serving, serve
 live, pid_file, api, host, port, patience, places, idle, *templates = sys.argv[1:]
 Connection.headers_seconds = IdleConnection.headers_seconds = Serving.handshake_seconds = float(patience)
-local = {LOCAL: Places(root=int(places), state=int(places))} if int(places) else {}
+local = {LOCAL: Places(int(places), int(places))} if int(places) else {}
 Serving.limit = lambda _: ConnectionLimit(tcp_pools() | local)
 Server.idle_seconds = float(idle)
 try:
