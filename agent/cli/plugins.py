@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import click
 
 from agent.cli.check_plugin import check
@@ -13,6 +16,9 @@ from agent.cli.show_plugin import show
 from agent.cli.words import place_in
 from agent.errors.plugin import PluginError
 from agent.errors.wording import indented
+
+if TYPE_CHECKING:
+    from agent.registry.plugins import PluginRecord
 
 COLOURS = {"on": "green", "off": "bright_black", "broken": "red"}
 
@@ -57,12 +63,22 @@ def _trace(error: PluginError) -> list[str]:
     return indented("".join(traceback.format_exception(raised)))
 
 
-def _list(invocation: Invocation) -> int:
-    from agent.cli.listeners import listener_rows, listeners
+def _installed(invocation: Invocation) -> list[PluginRecord]:
+    """Return the plugins, each with all that is wrong with it, its commands as well."""
+    from agent.cli.appliance import CommandLineAppliance
     from agent.config.loading import load_all
     from agent.sources import BUILT_IN
 
-    found, told = load_all(invocation.layout, BUILT_IN).plugins, listeners(invocation.layout)
+    registry = load_all(invocation.layout, BUILT_IN)
+    added = registry.commands(CommandGroup, CommandLineAppliance(invocation))
+    failed = {each.plugin: (each.error,) for each in added if each.error}
+    return [replace(each, errors=(*each.errors, *failed.get(each.name, ()))) for each in registry.plugins]
+
+
+def _list(invocation: Invocation) -> int:
+    from agent.cli.listeners import listener_rows, listeners
+
+    found, told = _installed(invocation), listeners(invocation.layout)
     if invocation.as_json:
         print_json({"plugins": [each.to_json() for each in found], "listeners": told})
     else:

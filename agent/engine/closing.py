@@ -90,7 +90,6 @@ def _conditions(
     return {
         "plugins": [
             *conditions.of_plugins(inputs.plugins),
-            *conditions.of_commands(inputs.failed_commands()),
             *conditions.of_tables(inputs.settings.failures),
         ],
         "policies": [*conditions.of_policies(_missing_policies(store, inputs))],

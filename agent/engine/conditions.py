@@ -26,12 +26,6 @@ def of_plugins(plugins: Iterable[PluginRecord]) -> Iterator[Finding]:
             yield Finding(SubjectKind.PLUGIN, plugin.name, Severity.WARNING, error.problem)
 
 
-def of_commands(failures: Mapping[str, PluginError]) -> Iterator[Finding]:
-    """Yield the plugins whose commands are missing, as they failed to register them."""
-    for name, error in failures.items():
-        yield Finding(SubjectKind.PLUGIN, name, Severity.WARNING, error.problem, title=f"commands of {name}")
-
-
 def of_tables(failures: Mapping[str, PluginError]) -> Iterator[Finding]:
     """Yield the tables of the settings that can't be used, as code of their plugins failed."""
     for table, error in failures.items():

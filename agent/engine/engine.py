@@ -17,6 +17,7 @@ from agent.engine.audit_check import check_audit_record
 from agent.engine.boot import Booted, undo_first
 from agent.engine.bus import Bus, Listener
 from agent.engine.clock_notes import note_clock, settle_times
+from agent.engine.command_findings import note_commands
 from agent.engine.conditions import note_repairs
 from agent.engine.deferred_orders import DeferredOrders
 from agent.engine.followed_listeners import follow_listeners
@@ -209,6 +210,7 @@ class Engine:
             asked = retry or recheck is not Recheck.NOTHING
             current = self._prepared(store, job, fingerprint.digest, retry=asked)
             follow_listeners(store, current.inputs, last, self.clock())
+            note_commands(store, current.inputs, fingerprint.digest, self.clock(), again=asked)
             current.performed += settled
             fingerprint.add(str(path) for path in current.inputs.sources)
             integrity = IntegrityCheck(store, self.clock)

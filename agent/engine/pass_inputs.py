@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 from agent.config.settings import ModuleEntry, Settings
 from agent.contract.context import Http01, Issuer, ModulePart
@@ -17,7 +17,7 @@ from agent.engine.source_findings import named_files
 from agent.engine.unchanged_settings import Loaded, Loader, load_settings
 from agent.errors import AgentError, Problem
 from agent.errors.damage import FileUnreadable
-from agent.errors.plugin import ModuleRaised, PluginError
+from agent.errors.plugin import ModuleRaised
 from agent.model.delivery import Listeners
 from agent.model.deployment import RefusedKind
 from agent.model.need import HostFacts, Need
@@ -25,7 +25,6 @@ from agent.model.resolved import by_module
 from agent.model.root import RootPhase, signers
 from agent.planning import ClockDoubt, Declared, State
 from agent.planning.binding import Evidence
-from agent.registry.command_trial import failures_of_commands
 from agent.registry.hooks import Hooks
 from agent.registry.listeners import listeners_of
 from agent.registry.plugins import PluginRecord
@@ -37,7 +36,6 @@ from agent.system.layout import Layout
 from agent.system.obstacles import obstacle
 
 HostReader = Callable[[Settings], HostFacts]
-FailedCommands = Callable[[], Mapping[str, PluginError]]
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,6 @@ class PassInputs:
     enabled: EnabledModules
     plugins: tuple[PluginRecord, ...] = ()
     """Every plugin that is installed, with what is wrong with it."""
-    failed_commands: FailedCommands = dict
-    """Asks enabled plugins for their commands, and says why those of a plugin are missing."""
     listeners: Listeners = field(default_factory=dict)
     """Who is told of events."""
     problems: Mapping[str, Problem] = field(default_factory=dict)
@@ -83,22 +79,30 @@ class Declarations:
     """Every ``[modules.NAME]`` table."""
 
 
+class MadeHooks(NamedTuple):
+    """What is made of settings and plugins to ask them."""
+
+    hooks: Hooks
+    listeners: Listeners
+    """Who is told of events."""
+
+
 class LastHooks:
     """Hooks of what was loaded last: making them takes 5 ms, and they stay as long as the loader gives the same objects."""
 
     def __init__(self) -> None:
-        self._made: tuple[Loaded, Hooks, Listeners, FailedCommands] | None = None
+        self._made: tuple[Loaded, MadeHooks] | None = None
 
-    def __call__(self, loaded: Loaded) -> tuple[Hooks, Listeners, FailedCommands]:
-        """Return the hooks of what was loaded, who is told of events, and what tries commands once."""
+    def __call__(self, loaded: Loaded) -> MadeHooks:
+        """Return the hooks of what was loaded, and who is told of events."""
         if self._made is None or self._made[0] is not loaded:
             settings, registry = loaded
             asked = {f"plugins.{name}": each for name, each in settings.plugin_settings.items()}
             hooks = Hooks(settings.modules, {**registry.enabled_plugins, **asked}, settings.services, registry.guard)
             found = listeners_of(registry, settings.plugin_settings, settings.modules, settings.notifiers)
             listeners = {name: (each.kind, each.plugin) for name, each in found.items()}
-            self._made = loaded, hooks, listeners, cache(partial(failures_of_commands, registry))
-        return self._made[1:]
+            self._made = loaded, MadeHooks(hooks, listeners)
+        return self._made[1]
 
 
 def read_pass_inputs(
@@ -115,7 +119,7 @@ def read_pass_inputs(
     loaded = loader(layout)
     settings, registry = loaded
     modules = settings.modules
-    hooks, listeners, failed_commands = (last_hooks or LastHooks())(loaded)
+    hooks, listeners = (last_hooks or LastHooks())(loaded)
     facts = host(settings)
     enabled = EnabledModules(
         layout=layout,
@@ -128,7 +132,7 @@ def read_pass_inputs(
         lost=_lost_parts(layout, settings, store) if store else {},
         resolved=by_module(store.resolved.all()) if store else {},
     )
-    return PassInputs(settings, enabled, registry.plugins, failed_commands, listeners)
+    return PassInputs(settings, enabled, registry.plugins, listeners)
 
 
 def with_account_key(inputs: PassInputs, store: Store, now: datetime) -> PassInputs:

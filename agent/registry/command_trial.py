@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 from agent.errors.plugin import CommandsFailed, PluginError
 from agent.registry.contract_checks import implementations
-from agent.registry.plugins import Registry
+from agent.registry.guard import Guard
+from agent.registry.plugins import PluginRecord, Registry
 
 if TYPE_CHECKING:
     from agent.contract.appliance import Appliance
@@ -26,24 +27,22 @@ class _Elsewhere:
         raise _Asked(name)
 
 
-def failures_of_commands(registry: Registry) -> dict[str, PluginError]:
+def failures_of_commands(plugins: Iterable[PluginRecord], guard: Guard) -> dict[str, PluginError]:
     """Return why commands of enabled plugins are missing, by plugin. One that hangs here is still asked for everything else."""
-    adding = [name for name, plugin in registry.enabled_plugins.items() if _adds_commands(plugin)]
+    adding = tuple(each for each in plugins if each.enabled and adds_commands(each))
     if not adding:
         return {}
     import click
 
-    trial = replace(
-        registry,
-        plugins=tuple(each for each in registry.plugins if each.name in adding),
-        guard=registry.guard.apart(),
-    )
-    found = trial.commands(click.Group, cast("Appliance", _Elsewhere()))
+    apart = guard.apart()
+    apart.activity, apart.avoided = guard.activity, guard.avoided
+    found = Registry(plugins=adding, guard=apart).commands(click.Group, cast("Appliance", _Elsewhere()))
     return {each.plugin: each.error for each in found if each.error and not _is_of_the_trial(each.error)}
 
 
-def _adds_commands(plugin: object) -> bool:
-    return any(each.hook == HOOK for each in implementations(plugin))
+def adds_commands(plugin: PluginRecord) -> bool:
+    """Whether a plugin that works has the hook."""
+    return plugin.plugin is not None and any(each.hook == HOOK for each in implementations(plugin.plugin))
 
 
 def _is_of_the_trial(error: PluginError) -> bool:

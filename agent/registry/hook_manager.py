@@ -1,4 +1,4 @@
-"""Plugin manager of the hooks of a life: which methods answer a hook, and what a policy is given of the answer."""
+"""Plugin manager: which functions and methods answer a hook, and what a policy is given of the answer."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ PLAIN: pluggy.HookimplOpts = {
     "specname": None,
 }
 """Options of a method that is called like the hook that it answers."""
+ASKED_BY_CLASS = (Declaration, PluginSettings)
+"""Instances of these answer hooks by the methods of their classes."""
 
 
 class HookManager(pluggy.PluginManager):
@@ -36,21 +38,32 @@ class HookManager(pluggy.PluginManager):
     It looks for them in a class once, not in each instance (4 ms).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, only: str | None = None) -> None:
+        """`only`: the one hook that is to be asked; nothing else is looked at."""
         super().__init__("chainwright")
         self.add_hookspecs(hookspecs)
-        self._marked: dict[type, frozenset[str]] = {}
+        self._only = only
+        self._marked: dict[object, dict[str, str]] = {}
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         """Return the options of a hook's implementation; None: it is none."""
-        if not isinstance(plugin, Declaration | PluginSettings) or name in self._marks(type(plugin)):
+        if self._only is None and not isinstance(plugin, ASKED_BY_CLASS):
             return super().parse_hookimpl_opts(plugin, name)
-        return PLAIN if name in hooks_of(type(plugin)) else None
+        hook = self._marks(plugin).get(name)
+        if hook is not None:
+            return super().parse_hookimpl_opts(plugin, name) if self._only in {None, hook} else None
+        return PLAIN if self._only in {None, name} and name in hooks_of(type(plugin)) else None
 
-    def _marks(self, kind: type[Declaration | PluginSettings]) -> frozenset[str]:
-        if kind not in self._marked:
-            self._marked[kind] = frozenset(each.attribute for each in implementations(kind))
-        return self._marked[kind]
+    def answers(self, hook: str, plugin: object) -> bool:
+        """Whether something in a plugin, or in the class of an instance, is marked as an answer to a hook."""
+        return hook in self._marks(plugin).values()
+
+    def _marks(self, plugin: object) -> dict[str, str]:
+        """Return the attributes that are marked, each with its hook."""
+        thing = type(plugin) if isinstance(plugin, ASKED_BY_CLASS) else plugin
+        if thing not in self._marked:
+            self._marked[thing] = {each.attribute: each.hook for each in implementations(thing)}
+        return self._marked[thing]
 
 
 class OwnAnswers:

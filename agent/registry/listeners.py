@@ -7,16 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pluggy
-
-from agent import hookspecs
 from agent.contract.module import Module
 from agent.contract.notifier import NotifierContext
 from agent.contract.plugin_settings import PluginSettings
 from agent.model.delivery import ListenerKind
 from agent.model.events import Event
-from agent.registry.contract_checks import implementations
 from agent.registry.guard import Asked, Guard
+from agent.registry.hook_manager import HookManager
 
 if TYPE_CHECKING:
     from agent.contract.notifier import Notifier
@@ -65,35 +62,14 @@ def listeners_of(
     return {each.name: each for each in found}
 
 
-class _Manager(pluggy.PluginManager):
-    """Plugin manager of `on_event` alone, which looks at nothing else of an instance, and at a class once."""
-
-    def __init__(self) -> None:
-        super().__init__("chainwright")
-        self.add_hookspecs(hookspecs)
-        self._marked: dict[object, frozenset[str]] = {}
-
-    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
-        """Return the options of a hook's implementation; None: it is another one's, or none."""
-        return super().parse_hookimpl_opts(plugin, name) if name in self.marks(plugin) else None
-
-    def marks(self, plugin: object) -> frozenset[str]:
-        """Return the attributes by which a plugin, or an instance of a class, answers `on_event`."""
-        thing = type(plugin) if isinstance(plugin, Module | PluginSettings) else plugin
-        if thing not in self._marked:
-            found = implementations(thing)
-            self._marked[thing] = frozenset(each.attribute for each in found if each.hook == HOOK)
-        return self._marked[thing]
-
-
 def _observers(
     registry: Registry, settings: Mapping[str, PluginSettings], modules: Mapping[str, Module]
 ) -> Iterator[Listener]:
     """Yield the observers, each with a caller of its own, so that one that raises keeps nothing from the others."""
-    manager = _Manager()
+    manager = HookManager(only=HOOK)
     plugins: dict[str, str] = {}
     for name, plugin, thing in _things(registry, settings, modules):
-        if manager.marks(thing):
+        if manager.answers(HOOK, thing):
             manager.register(thing, name)
             plugins[name] = plugin
     found = [each for each in manager.hook.on_event.get_hookimpls() if not (each.wrapper or each.hookwrapper)]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pluggy
 from pydantic import BaseModel
 
-from agent import hookspecs
 from agent.contract.module import Module
 from agent.contract.notifier import Notifier
 from agent.contract.plugin_settings import PluginSettings
@@ -42,6 +41,7 @@ from agent.registry.contract_checks import (
 )
 from agent.registry.discovery import FoundPlugin, candidates, culprits_of, load
 from agent.registry.guard import Asked, Guard, PluginFailed
+from agent.registry.hook_manager import HookManager
 from agent.registry.versions import check_version, notices_of
 from agent.system.layout import Layout
 
@@ -199,9 +199,9 @@ def _asked(owner: Owner, hook: str, effect: str = DISABLED) -> Asked:
     return Asked(owner.plugin, hook, f'plugin "{owner.plugin}"', effect)
 
 
-def _manager(owner: Owner, plugin: object) -> pluggy.PluginManager:
-    manager = pluggy.PluginManager("chainwright")
-    manager.add_hookspecs(hookspecs)
+def _manager(owner: Owner, plugin: object) -> HookManager:
+    """Return a manager of one plugin alone."""
+    manager = HookManager()
     manager.register(plugin, owner.plugin)
     return manager
 

@@ -8,9 +8,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-import pluggy
-
-from agent import hookspecs
 from agent.contract.notifier import Notifier, NotifierContext
 from agent.contract.source import DnsSolver, Due, Offer, RequestState, Source
 from agent.engine.delivery_checks import differences_from
@@ -19,6 +16,7 @@ from agent.errors.plugin_checks import AnswerChanges, CallFailed, SourceFault
 from agent.model.events import Event, EventKind
 from agent.model.need import Request
 from agent.pki.chain import Chain, KeyType
+from agent.registry.hook_manager import HookManager
 from agent.testing.appliance import Appliance, Killed
 from agent.testing.findings import Findings, place_of_method
 from agent.testing.hook_watch import HookWatch
@@ -147,8 +145,7 @@ class ActingChecks:
 
     def check_observer(self, name: str, observer: object) -> None:
         """Tell an observer of each kind of event, as the core does."""
-        manager = pluggy.PluginManager("chainwright")
-        manager.add_hookspecs(hookspecs)
+        manager = HookManager(only="on_event")
         manager.register(observer, name)
         if not manager.hook.on_event.get_hookimpls():
             return

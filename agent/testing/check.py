@@ -15,6 +15,7 @@ from agent.engine.unchanged_settings import Loaded, Loader
 from agent.errors.plugin_checks import NothingToCheck
 from agent.errors.settings import SettingsRefused
 from agent.errors.usage import UnknownPlugin
+from agent.registry.command_trial import adds_commands, failures_of_commands
 from agent.registry.contract_checks import Owner, implementations
 from agent.registry.discovery import FoundPlugin
 from agent.registry.life_hooks import LIFE
@@ -83,6 +84,7 @@ def check(
         if record is None:
             findings.add(UnknownPlugin(name, [each.name for each in registry.plugins]))
         elif _loads(findings, record):
+            _check_commands(findings, record, registry)
             if loaded is None:
                 box.settings(_with_sample(record, registry, settings_for(record, settings or {})))
             found_by = str(plugin) if isinstance(plugin, str | Path) and loaded is None else None
@@ -98,6 +100,14 @@ def _loads(findings: Findings, record: PluginRecord) -> bool:
     if record.plugin is not None and not record.contributions and not [*implementations(record.plugin)]:
         findings.add(NothingToCheck(record.owner.origin))
     return record.plugin is not None and not record.errors
+
+
+def _check_commands(findings: Findings, record: PluginRecord, registry: Registry) -> None:
+    """Note why the commands that a plugin adds are missing."""
+    if adds_commands(record):
+        findings.checked.append("its commands")
+        for error in failures_of_commands([record], registry.guard).values():
+            findings.add(error)
 
 
 def _with_sample(record: PluginRecord, registry: Registry, settings: Mapping[str, object]) -> dict[str, object]:

@@ -85,6 +85,18 @@ def test_a_broken_plugin_is_told(terminal: Terminal, appliance: Deployed):
     )
 
 
+def test_commands_that_can_not_be_registered_are_a_fault(terminal: Terminal, appliance: Deployed):
+    (appliance.layout.plugins / "adding.py").write_text(
+        "from chainwright import hookimpl\n@hookimpl\ndef register_commands(commands):\n    commands.nonsense()\n"
+    )
+    done = terminal.run("plugins", "check", "adding")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[0] == (
+        f"{appliance.layout.plugins}/adding.py:4: Its register_commands failed: "
+        "AttributeError: 'Group' object has no attribute 'nonsense'."
+    )
+
+
 def test_an_unknown_name_is_a_usage_error(terminal: Terminal):
     done = terminal.run("plugins", "check", "tunel")
     assert (done.returncode, done.stdout) == (2, "")

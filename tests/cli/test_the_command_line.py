@@ -475,6 +475,9 @@ def test_commands_of_a_plugin_that_fails_are_missed_by_name(up, tunnel):
     assert done.returncode == 1
     assert "Its register_commands failed: ZeroDivisionError: division by zero." in done.stderr
     assert "broken  failed: Its register_commands failed" in helped(up)
+    listed = up.run("plugins")
+    assert listed.returncode == 3
+    assert "Its register_commands failed: ZeroDivisionError: division by zero." in listed.stdout
     assert up.run("status").returncode == 0
 
 

@@ -182,7 +182,7 @@ def test_methods_of_the_settings_wrap_hooks_and_read_the_settings(appliance):
     appliance.settings('[modules.stunnel]\n[plugins.chat]\ntoken_file = "/etc/token"\nroom = "ops"\n')
     appliance.secret("/etc/token", "s3cret")
     loaded = appliance.load()
-    hooks, *_ = LastHooks()(loaded)
+    hooks = LastHooks()(loaded).hooks
     assert hooks.names_to_resolve(loaded[0].modules["stunnel"], HostFacts(name="gw", addresses=())) == [
         "ops.example.test"
     ]

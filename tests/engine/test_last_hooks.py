@@ -11,10 +11,10 @@ from agent.system.layout import Layout
 
 def test_hooks_stay_as_long_as_what_was_loaded_does(tmp_path: Path):
     loaded, hooks = load_settings(Layout(tmp_path)), LastHooks()
-    assert hooks(loaded)[0] is hooks(loaded)[0]
+    assert hooks(loaded).hooks is hooks(loaded).hooks
 
 
 def test_what_was_loaded_again_has_hooks_of_its_own(tmp_path: Path):
     hooks = LastHooks()
-    before, *_ = hooks(load_settings(Layout(tmp_path)))
-    assert hooks(load_settings(Layout(tmp_path)))[0] is not before
+    before = hooks(load_settings(Layout(tmp_path))).hooks
+    assert hooks(load_settings(Layout(tmp_path))).hooks is not before
