@@ -7,7 +7,6 @@ from datetime import datetime
 
 from agent.model.need import Need
 from agent.planning.binding import Evidence, rank
-from agent.planning.chain_index import ChainIndex
 
 
 class Alternatives:
@@ -21,6 +20,5 @@ class Alternatives:
     def __call__(self, module: str, slot: str, refused: frozenset[str]) -> str | None:
         """Return the id of the best chain but `refused` for a need; None: there is none."""
         need = self._needs.get((module, slot))
-        index = ChainIndex(self._evidence.chains, self._evidence.signers)  # hardly anybody asks
-        ranked = rank(need, self._evidence, index, self._now) if need else []
+        ranked = rank(need, self._evidence, self._now) if need else []
         return next((each.record.id for each in ranked if each.record.id not in refused), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 
 from agent.contract.source import ChainRecord, OrderRecord, RequestState, Watch
 from agent.errors.problem import rfc3339
@@ -45,6 +46,11 @@ class Evidence:
     pins: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """`(module, slot)` -> id of the uploaded chain that a person pinned; what the settings pin goes before it."""
 
+    @cached_property
+    def index(self) -> ChainIndex:
+        """The chains by what a need asks for."""
+        return ChainIndex(self.chains, self.signers)
+
     def rungs(self, need: Need) -> list[SourceHandle]:
         """Return the sources that `need` allows, in the order of the ladder."""
         return [source for source in self.ladder if need.sources is None or source.name in need.sources]
@@ -64,11 +70,10 @@ class RankedChain:
 
 def bind(needs: Sequence[Need], evidence: Evidence, now: datetime) -> list[Binding]:
     """Return one binding for each need, in the order of `needs`."""
-    index = ChainIndex(evidence.chains, evidence.signers)
-    return [_bind(need, evidence, index, now) for need in needs]
+    return [_bind(need, evidence, now) for need in needs]
 
 
-def rank(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> list[RankedChain]:
+def rank(need: Need, evidence: Evidence, now: datetime) -> list[RankedChain]:
     """Return every chain that may serve `need` now, the best first.
 
     What ends soon comes after what doesn't, and what its service has refused comes last. All of them are valid now, not
@@ -77,7 +82,7 @@ def rank(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> li
     asked for apart from now on, a good chain for all of them together stays until there is one for each part: no source
     that needs the network is so quick that the next rung, which clients may not trust, would be better.
     """
-    found = _by_preference(need, evidence, index, now)
+    found = _by_preference(need, evidence, now)
     return sorted(found, key=lambda each: is_refused(need, each.record, evidence))
 
 
@@ -86,9 +91,9 @@ def is_refused(need: Need, record: ChainRecord, evidence: Evidence) -> bool:
     return (*need.key, record.id) in evidence.refused
 
 
-def _by_preference(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> list[RankedChain]:
+def _by_preference(need: Need, evidence: Evidence, now: datetime) -> list[RankedChain]:
     """Return the same, whatever was refused."""
-    by_rung = _by_rung(need, evidence, index, now)
+    by_rung = _by_rung(need, evidence, now)
     found = sorted(by_rung, key=lambda each: urgency(each.record, now))
     return found if found == by_rung else [_instead(each, by_rung, now) for each in found]
 
@@ -105,31 +110,29 @@ def _as_it_ends(record: ChainRecord | None) -> str:
     return f", as {record.id[:12]} ({record.source}) ends at {rfc3339(record.not_after)}" if record else ""
 
 
-def _by_rung(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> list[RankedChain]:
+def _by_rung(need: Need, evidence: Evidence, now: datetime) -> list[RankedChain]:
     """Return the same in the order of the ladder alone, whatever ends soon."""
     found: list[RankedChain] = []
     for source in evidence.rungs(need):
         if source.name == UPLOADED:
-            found += _uploads(need, evidence, index, now)
+            found += _uploads(need, evidence, now)
         else:
-            made = index.made_for(source.name, need.request.id, now)
+            made = evidence.index.made_for(source.name, need.request.id, now)
             found += [RankedChain(record, source.name) for record in made if fits(need, record)]
             lasting = source.immediate or not all(ends_soon(record, now) for record in made)
-            more = [] if lasting else index.made_for_more(source.name, need, now)
+            more = [] if lasting else evidence.index.made_for_more(source.name, need, now)
             found += [RankedChain(record, _why_more(record), stands_in=True) for record in more if fits(need, record)]
     return found
 
 
-def state_of(
-    need: Need, source: SourceHandle, evidence: Evidence, index: ChainIndex, bound: str | None, now: datetime
-) -> RequestState:
+def state_of(need: Need, source: SourceHandle, evidence: Evidence, bound: str | None, now: datetime) -> RequestState:
     """Return what `source` may look at when it is asked about a need's request."""
-    made = index.made_for(source.name, need.request.id, now)
+    made = evidence.index.made_for(source.name, need.request.id, now)
     chain = made[0] if made else None
     signer = evidence.signers.get(need.request.key_type.kind)
     return RequestState(
         chain=chain,
-        bound=index.get(bound),
+        bound=evidence.index.get(bound),
         order=evidence.orders.get((need.request.id, source.name)),
         root=signer.root if signer else None,
         sent_with_root=signer.sent_with if signer else (),
@@ -138,8 +141,8 @@ def state_of(
     )
 
 
-def _uploads(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> list[RankedChain]:
-    fitting = [record for record in index.uploaded if could_serve(need, record, now)]
+def _uploads(need: Need, evidence: Evidence, now: datetime) -> list[RankedChain]:
+    fitting = [record for record in evidence.index.uploaded if could_serve(need, record, now)]
     pinned = [record for record in fitting if is_pinned(need, record, evidence.pins)]
     fitting.sort(key=_newness, reverse=True)
     fitting.sort(key=lambda record: (record not in pinned, not is_exact(need, record)))
@@ -193,14 +196,14 @@ def _why_more(record: ChainRecord) -> str:
     return f"{record.source}, made for {_shown(record.names)} together"
 
 
-def _bind(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> Binding:
-    preferred = _by_preference(need, evidence, index, now)
+def _bind(need: Need, evidence: Evidence, now: datetime) -> Binding:
+    preferred = _by_preference(need, evidence, now)
     if not preferred:
-        return Binding(need.module, need.slot, None, _why_missing(need, evidence, index, now), LadderPosition.MISSING)
+        return Binding(need.module, need.slot, None, _why_missing(need, evidence, now), LadderPosition.MISSING)
     best = next((each for each in preferred if not is_refused(need, each.record, evidence)), None)
     if best is None:
-        return _refused_altogether(need, preferred, evidence, index, now)
-    position, reason = _position(need, best, evidence, index, now)
+        return _refused_altogether(need, preferred, evidence, now)
+    position, reason = _position(need, best, evidence, now)
     refused = [each.record for each in preferred[: preferred.index(best)]]
     if best.record.source == LOCAL and any(each.source != LOCAL for each in refused):
         position, reason = LadderPosition.FALLBACK, best.reason
@@ -210,18 +213,14 @@ def _bind(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> B
     return Binding(need.module, need.slot, best.record.id, reason, position, refused=ids)
 
 
-def _refused_altogether(
-    need: Need, preferred: Sequence[RankedChain], evidence: Evidence, index: ChainIndex, now: datetime
-) -> Binding:
+def _refused_altogether(need: Need, preferred: Sequence[RankedChain], evidence: Evidence, now: datetime) -> Binding:
     """Bind the best of those that the service did not take: there is none that it might take."""
     best, ids = preferred[0], tuple(each.record.id for each in preferred)
-    position, reason = _position(need, best, evidence, index, now)
+    position, reason = _position(need, best, evidence, now)
     return Binding(need.module, need.slot, best.record.id, reason, position, refused=ids)
 
 
-def _position(
-    need: Need, best: RankedChain, evidence: Evidence, index: ChainIndex, now: datetime
-) -> tuple[LadderPosition, str]:
+def _position(need: Need, best: RankedChain, evidence: Evidence, now: datetime) -> tuple[LadderPosition, str]:
     """Say whether a higher rung could serve, and if none can, why the local root is meant."""
     own = best.record.source
     declined: list[str] = []
@@ -230,7 +229,7 @@ def _position(
             break
         if source.name == UPLOADED:
             continue
-        state = state_of(need, source, evidence, index, best.record.id, now)
+        state = state_of(need, source, evidence, best.record.id, now)
         offer = offer_or_reason(source, need.request, state)
         if offer.serves:
             served = f"{best.reason}{',' if best.instead_of else ''} until {source.name} delivers"
@@ -263,11 +262,11 @@ def outlook(source: SourceHandle, order: OrderRecord | None) -> str:
     return f"{cause}, next try {rfc3339(order.retry_at)}"
 
 
-def _why_missing(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> str:
+def _why_missing(need: Need, evidence: Evidence, now: datetime) -> str:
     rungs = evidence.rungs(need)
     if not rungs:
         return f"none of the sources {', '.join(need.sources or ())} is in the ladder"
-    reasons = [_why_not(source, need, state_of(need, source, evidence, index, None, now)) for source in rungs]
+    reasons = [_why_not(source, need, state_of(need, source, evidence, None, now)) for source in rungs]
     return f"no chain yet: {'; '.join(reasons)}"
 
 

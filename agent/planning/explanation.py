@@ -12,7 +12,6 @@ from agent.model.handover import ends_soon, hands_over_at
 from agent.model.need import Need
 from agent.model.records import UPLOADED, ChainRecord
 from agent.planning.binding import Evidence, outlook, rank, state_of
-from agent.planning.chain_index import ChainIndex
 from agent.registry.sources import SourceHandle, offer_or_reason
 
 
@@ -30,9 +29,8 @@ class Rung:
 
 def rungs(need: Need, binding: Binding, evidence: Evidence, now: datetime) -> list[Rung]:
     """Return every source of the ladder, the most preferred first."""
-    index = ChainIndex(evidence.chains, evidence.signers)
     best: dict[str, tuple[str, str]] = {}
-    for candidate in rank(need, evidence, index, now):
+    for candidate in rank(need, evidence, now):
         record = candidate.record
         best.setdefault(record.source, (record.id, f"{candidate.reason}, good until {_until(record, now)}"))
     allowed = {source.name for source in evidence.rungs(need)}
@@ -41,7 +39,7 @@ def rungs(need: Need, binding: Binding, evidence: Evidence, now: datetime) -> li
         chain, has = best.get(source.name, (None, ""))
         answer = "not allowed here"
         if source.name in allowed:
-            answer = _answer(need, binding, source, evidence, index, now, has=bool(has))
+            answer = _answer(need, binding, source, evidence, now, has=bool(has))
         texts = [text for text in (has, answer) if text]
         found.append(Rung(source.name, "; ".join(texts), chain, chain is not None and chain == binding.chain))
     return found
@@ -60,13 +58,12 @@ def _answer(
     binding: Binding,
     source: SourceHandle,
     evidence: Evidence,
-    index: ChainIndex,
     now: datetime,
     *,
     has: bool,
 ) -> str:
     """Say what a source does about a need beside what it `has`; nothing when all is well."""
-    state = state_of(need, source, evidence, index, binding.chain, now)
+    state = state_of(need, source, evidence, binding.chain, now)
     if source.name == UPLOADED:
         return "" if has else f"no good uploaded chain covers {', '.join(need.names)}"
     offer = offer_or_reason(source, need.request, state)

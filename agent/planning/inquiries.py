@@ -8,7 +8,6 @@ from agent.model.binding import Binding
 from agent.model.pause import Pause
 from agent.model.records import UPLOADED, ChainRecord
 from agent.planning.actions import Inquire
-from agent.planning.chain_index import ChainIndex
 from agent.planning.state import State
 
 LATEST = timedelta(hours=6)
@@ -22,7 +21,6 @@ class Inquiries:
     def __init__(self, state: State, now: datetime) -> None:
         self._state = state
         self._now = now
-        self._index = ChainIndex(state.evidence.chains, state.evidence.signers)
         self._sources = {source.name: source for source in state.evidence.ladder}
         self._due: dict[str, Inquire] = {}
         self.instants: list[datetime] = []
@@ -34,7 +32,7 @@ class Inquiries:
 
     def consider(self, binding: Binding) -> None:
         """Ask about the chain of a binding when it's time to."""
-        record = self._index.get(binding.chain)
+        record = self._state.evidence.index.get(binding.chain)
         if record is None or record.root is not None or record.id in self._due:
             return
         source, watch = self._sources.get(record.source), self._state.evidence.watches.get(record.id)

@@ -15,7 +15,6 @@ from agent.model.handover import ends_soon, serves_on, turning_points
 from agent.model.need import Need
 from agent.planning.actions import Action, Deploy, Look, Retire, Settle
 from agent.planning.binding import RankedChain, rank
-from agent.planning.chain_index import ChainIndex
 from agent.planning.state import WAITING_AGAIN, Declared, State
 
 APART = "+"
@@ -30,7 +29,6 @@ class Modules:
         self._state = state
         self._now = now
         self._windows = windows
-        self._index = ChainIndex(state.evidence.chains, state.evidence.signers)
         self._refusals: dict[str, list[Refusal]] = defaultdict(list)
         for refusal in state.refusals:
             self._refusals[refusal.module].append(refusal)
@@ -108,7 +106,7 @@ class Modules:
         return chosen
 
     def _last(self, module: str, slot: str) -> str | None:
-        last = self._index.get(self._live(module).get(slot))
+        last = self._state.evidence.index.get(self._live(module).get(slot))
         return last.id if last else None
 
     def _tried_again(self, module: str, binding: Binding) -> str | None:
@@ -123,7 +121,7 @@ class Modules:
         live = self._live(module).get(need.slot, "")
         if self._serves_on(live) and live not in refused:
             return live
-        others = rank(need, self._state.evidence, self._index, self._now)
+        others = rank(need, self._state.evidence, self._now)
         return _first_not(refused, others) or bound
 
     def _refused(self, module: str, slot: str) -> set[str]:
@@ -182,11 +180,11 @@ class Modules:
         return present.outcome is Outcome.REFUSED and bool(whole)
 
     def _is_good(self, chain: str) -> bool:
-        record = self._index.get(chain)
+        record = self._state.evidence.index.get(chain)
         return record is not None and record.good(self._now)
 
     def _serves_on(self, chain: str) -> bool:
-        return serves_on(self._index.get(chain), self._now)
+        return serves_on(self._state.evidence.index.get(chain), self._now)
 
     def _what_changed(self, module: str, chains: Mapping[str, str]) -> str:
         live = self._live(module)
@@ -198,7 +196,7 @@ class Modules:
 
     def _why_so_soon(self, live: Mapping[str, str], slots: Iterable[str]) -> str:
         """Say that what is in service ends soon; nothing where it is good for longer, or has ended."""
-        records = [self._index.get(live.get(slot)) for slot in slots]
+        records = [self._state.evidence.index.get(live.get(slot)) for slot in slots]
         ending = [each for each in records if each and each.good(self._now) and ends_soon(each, self._now)]
         return f", as the one in service ends at {rfc3339(ending[0].not_after)}" if ending else ""
 
@@ -211,7 +209,7 @@ class Modules:
         if not self._windows or declared.window is None or present is None or present.generation is None or not live:
             return False
         opens = declared.window.opens_at(self._now)
-        left = [self._index.get(chain) for slot, chain in live.items() if chains.get(slot) != chain]
+        left = [self._state.evidence.index.get(chain) for slot, chain in live.items() if chains.get(slot) != chain]
         if opens <= self._now or not all(serves_on(record, self._now) and serves_on(record, opens) for record in left):
             return False
         self.deferred[declared.name] = opens
@@ -260,7 +258,7 @@ class Modules:
 
     def _watch_expiry(self, chains: Iterable[str]) -> None:
         for chain in chains:
-            record = self._index.get(chain)
+            record = self._state.evidence.index.get(chain)
             self.instants += [at for at in turning_points(record) if at > self._now] if record else []
 
 

@@ -17,7 +17,6 @@ from agent.model.need import Need, Request
 from agent.model.records import UPLOADED, ChainRecord, OrderRecord
 from agent.planning.actions import Obtain
 from agent.planning.binding import is_refused, state_of
-from agent.planning.chain_index import ChainIndex
 from agent.planning.kept_keys import reuse_of
 from agent.planning.renewal import safety_floor
 from agent.planning.state import WAITING_AGAIN, State
@@ -41,7 +40,6 @@ class Orders:
         """`needs`: all, as those that share a request share its key."""
         self._state = state
         self._now = now
-        self._index = ChainIndex(state.evidence.chains, state.evidence.signers)
         self._names = [source.name for source in state.evidence.ladder]
         self._kept = {request.id: keep for request, keep in reuse_of(needs).items()}
         self._owners: dict[str, set[str]] = defaultdict(set)
@@ -63,7 +61,7 @@ class Orders:
     def consider(self, need: Need, binding: Binding) -> None:
         """Walk down to the first rung that serves or will serve, asking those above it that are due."""
         self._considered.add(need.request.id)
-        bound = self._index.get(binding.chain)
+        bound = self._state.evidence.index.get(binding.chain)
         uploaded = bound if bound is not None and bound.source == UPLOADED else None
         held = Held.NONE
         served: tuple[ChainRecord, ...] = ()
@@ -100,10 +98,12 @@ class Orders:
 
     def _made(self, need: Need, source: SourceHandle) -> list[ChainRecord]:
         """Return the chains of a source that may serve a need, the one that serves longest first."""
-        return self._lasting(need, self._index.made_for(source.name, need.request.id, self._now))
+        return self._lasting(need, self._state.evidence.index.made_for(source.name, need.request.id, self._now))
 
     def _uploads(self, need: Need) -> list[ChainRecord]:
-        return self._lasting(need, (each for each in self._index.uploaded if could_serve(need, each, self._now)))
+        return self._lasting(
+            need, (each for each in self._state.evidence.index.uploaded if could_serve(need, each, self._now))
+        )
 
     def _lasting(self, need: Need, records: Iterable[ChainRecord]) -> list[ChainRecord]:
         taken = [record for record in records if not is_refused(need, record, self._state.evidence)]
@@ -121,7 +121,7 @@ class Orders:
 
         `made`: what of its chains may serve. `served`: the chains whose ends the order should come before.
         """
-        asked = state_of(need, source, self._state.evidence, self._index, binding.chain, self._now)
+        asked = state_of(need, source, self._state.evidence, binding.chain, self._now)
         try:
             if not source.offers(need.request, asked).serves:
                 return Held.NONE

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from agent.model.binding import Binding, LadderPosition
 from agent.pki.chain import KeyType, Purpose
 from agent.planning.binding import bind, rank, state_of
-from agent.planning.chain_index import ChainIndex
 from support.fakes.ladder import (
     DAY,
     LADDER,
@@ -356,9 +355,8 @@ def test_a_source_sees_its_own_newest_chain_and_the_one_that_is_bound():
     wanted = need()
     mine, other = toy("mine", wanted), local("local", wanted)
     known = evidence(mine, other, upload("upload"), orders=[failed(wanted, retry_at=NOW)])
-    shelf = ChainIndex(known.chains, known.signers)
     for bound in (other, known.chains[2], mine):
-        seen = state_of(wanted, TOY, known, shelf, bound.id, NOW)
+        seen = state_of(wanted, TOY, known, bound.id, NOW)
         assert (seen.chain, seen.bound, seen.root) == (mine, bound, ROOT)
         assert seen.order is known.orders[wanted.request.id, "toy"]
 
@@ -404,7 +402,7 @@ def test_whatever_the_store_holds_what_is_bound_fits_and_order_of_rows_makes_no_
         assert chain.key_type in wanted.key_types
         assert chain.request in {None, wanted.request.id} or set(wanted.names) < set(chain.names)
     known = evidence(*chains)
-    assert (found.chain is None) == (rank(wanted, known, ChainIndex(known.chains, known.signers), NOW) == [])
+    assert (found.chain is None) == (rank(wanted, known, NOW) == [])
     shuffler.shuffle(chains)
     assert the_binding(wanted, *chains) == found
 

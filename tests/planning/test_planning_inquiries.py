@@ -12,7 +12,6 @@ from agent.model.need import Need
 from agent.model.records import ChainRecord, Watch
 from agent.planning import Inquire, Obtain, Plan, State, describe, plan, plan_json
 from agent.planning.binding import Evidence, state_of
-from agent.planning.chain_index import ChainIndex
 from support.fakes.ladder import DAY, LOCAL, NOW, UPLOADED, Toy, evidence, failed, local, need, toy, upload
 
 HOUR = timedelta(hours=1)
@@ -123,9 +122,9 @@ def test_a_source_sees_what_its_ca_says_of_its_chain():
     chain = toy("aa", WANTED, created_at=NOW - DAY)
     watch = Watch(chain=chain.id, next_at=NOW + HOUR, renew_at=NOW + DAY)
     found = known(chain, watches=(watch,))
-    seen = state_of(WANTED, LADDER[1], found, ChainIndex(found.chains, found.signers), chain.id, NOW)
+    seen = state_of(WANTED, LADDER[1], found, chain.id, NOW)
     assert seen.watch == watch
-    assert state_of(WANTED, LOCAL, found, ChainIndex(found.chains, found.signers), chain.id, NOW).watch is None
+    assert state_of(WANTED, LOCAL, found, chain.id, NOW).watch is None
 
 
 # Insisting
