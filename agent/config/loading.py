@@ -15,7 +15,7 @@ from agent.config.table_validation import TableValidation
 from agent.config.wanted_plugins import tables_of, texts, wanted
 from agent.contract.source import Source
 from agent.errors.settings import SettingsRefused
-from agent.registry.discovery import FoundPlugin
+from agent.registry.found_plugin import FoundPlugin
 from agent.registry.guard import Guard
 from agent.registry.plugins import Registry
 from agent.system.layout import Layout

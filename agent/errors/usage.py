@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from agent.errors.base import AgentError
@@ -13,10 +13,22 @@ SHOWN = 8
 
 def close(word: str, known: Collection[str]) -> str:
     """Return the question that ends a sentence: whether one of `known` was meant; empty when none is close."""
+    return _one_of(closest(word, known))
+
+
+def closest(word: str, known: Collection[str]) -> list[str]:
+    """Return the one of `known` that is closest to a word, if any is close."""
     import difflib
 
-    found = difflib.get_close_matches(word, list(known), 1)
-    return f' Did you mean "{found[0]}"?' if found else ""
+    return difflib.get_close_matches(word, list(known), 1)
+
+
+def _one_of(found: Sequence[str]) -> str:
+    """Return the question which of some names was meant; empty where there are none."""
+    names = [f'"{each}"' for each in found[:SHOWN]]
+    if not names:
+        return ""
+    return f" Did you mean {' or '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)}?"
 
 
 class _Asked(Protocol):
@@ -150,9 +162,25 @@ class UnknownTemplate(UsageError):
 
     @property
     def question(self) -> str:
-        """End of the sentence: whether another one was meant; the name of its file alone is often enough to tell."""
+        """End of the sentence: whether another one was meant.
+
+        The name of its file alone, or that of the module or service, is often enough to tell.
+        """
+        directory, _, file = self.name.partition("/")
         of_file = sorted(each for each in self.known if each.partition("/")[2] in {self.name, f"{self.name}.j2"})
-        return f' Did you mean "{of_file[0]}"?' if of_file else close(self.name, self.known)
+        return _one_of(of_file) or close(self.name, self.known) or self._in_directory(directory, file)
+
+    def _in_directory(self, directory: str, file: str) -> str:
+        """Return the question which one of a module or service was meant, whose name may be misspelt or not a whole one."""
+        files: dict[str, list[str]] = {}
+        for each in sorted(self.known):
+            files.setdefault(each.partition("/")[0], []).append(each.partition("/")[2])
+        begun = sorted(each for each in files if each.startswith(directory)) if directory else []
+        found = [directory] if directory in files else [*closest(directory, files), *begun]
+        if not found:
+            return ""
+        fitting = closest(file, files[found[0]]) if file else []
+        return _one_of([f"{found[0]}/{each}" for each in (fitting or files[found[0]])])
 
 
 class TemplateNotOverridden(UsageError):

@@ -20,8 +20,10 @@ UNTYPED = re.compile(r"A non-annotated attribute was detected: `(\w+) = |Field '
 MISSING = re.compile(r"cannot import name '(\w+)' from 'chainwright'")
 
 
-def hint_of(error: BaseException) -> str:
-    """Return what mends it, as a clause or a question; empty: that isn't known."""
+def hint_of(error: BaseException, plugin: str = "") -> str:
+    """Return what mends it, as a clause or a question; empty: that isn't known. `plugin`: the name of a drop-in."""
+    if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] == plugin:
+        return 'within a package that is dropped in, it is "from .MODULE import ..."'
     if isinstance(error, ImportError) and (missing := MISSING.match(str(error))):
         return _did_you_mean(missing[1], chainwright.__all__)
     name = _untyped_attribute(error)

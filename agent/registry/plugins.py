@@ -39,7 +39,8 @@ from agent.registry.contract_checks import (
     classes,
     implementations,
 )
-from agent.registry.discovery import FoundPlugin, candidates, culprits_of, load
+from agent.registry.discovery import candidates, culprits_of, load
+from agent.registry.found_plugin import FoundPlugin
 from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.hook_manager import HookManager
 from agent.registry.versions import check_version, notices_of

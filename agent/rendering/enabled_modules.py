@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 END = "-----END CERTIFICATE-----\n"
+OURS = ("agent", "plugins")
+"""Packages of the core, and of the modules that come with it."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +207,11 @@ def _seen(declaration: Module | Service, digest: str, templates: list[Path], roo
 
 
 def _code_of(declaration: Module | Service) -> list[Path]:
-    """Return the file of a class; none: it was made by a program."""
+    """Return the file of a class, of somebody else's package all that it may import; none: it was made by a program."""
+    top = type(declaration).__module__.partition(".")[0]
+    places = () if top in OURS else getattr(sys.modules.get(top), "__path__", ())
+    if places:
+        return sorted(each for place in places for each in Path(place).rglob("*.py"))
     try:
         return [Path(inspect.getfile(type(declaration)))]
     except (TypeError, OSError):

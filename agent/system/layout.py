@@ -54,7 +54,7 @@ class Layout:
 
     @property
     def plugins(self) -> Path:
-        """Drop-in plugins: root-owned files."""
+        """Drop-in plugins: files and packages, owned by root."""
         return self.etc / "plugins"
 
     @property

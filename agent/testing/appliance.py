@@ -22,6 +22,7 @@ from agent.probing.probe import Prober
 from agent.report import read_snapshot, report
 from agent.store import Store
 from agent.system.layout import Layout
+from agent.system.trust import OTHERS_WRITE
 from agent.testing.client import presented
 from agent.testing.clock import Clock
 from agent.testing.runner import CountingRunner
@@ -104,13 +105,17 @@ class Appliance:
             self.layout.settings.chmod(0o600)  # secrets may be in it
 
     def install(self, plugin: Path) -> None:
-        """Install a plugin as a drop-in file, with the templates beside it."""
-        Path(shutil.copy(plugin, self.layout.plugins)).chmod(
-            0o644
-        )  # others may not write to it, as a checkout may allow
-        templates = plugin.parent / "templates"
-        if templates.is_dir():
-            shutil.copytree(templates, self.layout.plugins / "templates", dirs_exist_ok=True)
+        """Install a plugin as a drop-in: a file with the templates beside it, or a package."""
+        placed = self.layout.plugins / plugin.name
+        if plugin.is_dir():
+            shutil.copytree(plugin, placed, dirs_exist_ok=True)
+        else:
+            shutil.copy(plugin, placed)
+            templates = plugin.parent / "templates"
+            if templates.is_dir():
+                shutil.copytree(templates, self.layout.plugins / "templates", dirs_exist_ok=True)
+        for each in (placed, *placed.rglob("*")):
+            each.chmod(each.stat().st_mode & ~OTHERS_WRITE)  # as a checkout may allow
 
     def override(self, name: str, text: str) -> Path:
         """Write a template of the operator's: ``tunnel/toyd.conf.j2``."""

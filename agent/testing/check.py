@@ -17,7 +17,7 @@ from agent.errors.settings import SettingsRefused
 from agent.errors.usage import UnknownPlugin
 from agent.registry.command_trial import adds_commands, failures_of_commands
 from agent.registry.contract_checks import Owner, implementations
-from agent.registry.discovery import FoundPlugin
+from agent.registry.found_plugin import FoundPlugin
 from agent.registry.life_hooks import LIFE
 from agent.registry.plugins import PluginRecord, Registry
 from agent.testing import sample_module

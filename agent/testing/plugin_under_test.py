@@ -21,7 +21,8 @@ from agent.contract.service import Service
 from agent.contract.source import DnsSolver, Source
 from agent.engine.unchanged_settings import Loaded, Loader, UnchangedSettings
 from agent.registry.contract_checks import Owner
-from agent.registry.discovery import FoundPlugin, of_file
+from agent.registry.drop_ins import of_path
+from agent.registry.found_plugin import FoundPlugin
 from agent.registry.plugins import PluginRecord, Registry
 from agent.registry.sources import SourceHandle
 from agent.sources import BUILT_IN
@@ -62,7 +63,7 @@ def found_plugin(plugin: Plugin) -> tuple[str, list[FoundPlugin]]:
         file = inspect.getfile(plugin)
         return name, [FoundPlugin(Owner(name, file), lambda: _module_of(plugin), homes=lambda: [Path(file)])]
     if isinstance(plugin, Path):
-        return plugin.stem, [of_file(plugin)]
+        return plugin.stem, [of_path(plugin)]
     return str(plugin), []
 
 

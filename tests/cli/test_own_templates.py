@@ -194,6 +194,15 @@ def test_what_is_not_there_or_not_overridden_is_said(up, tunnel):
     assert up.run("templates", "copy", "tunel/toyd.conf.j2").stderr == (
         f'Error: There is no template "tunel/toyd.conf.j2". Did you mean "{NAME}"?\nSee all: chainwright templates list\n'
     )
+    assert up.run("templates", "diff", "tunel").stderr == (
+        'Error: There is no template "tunel". Did you mean "tunnel/entry.conf.j2", "tunnel/site.conf.j2" or '
+        '"tunnel/toyd.conf.j2"?\nSee all: chainwright templates list\n'
+    )
+    assert 'Did you mean "mail/main.cf.j2"?' in up.run("templates", "diff", "mail/man.cf").stderr
+    mail = up.run("templates", "diff", "mail").stderr
+    assert 'Did you mean "mail/dovecot.conf.j2", "mail/listeners.conf.j2", ' in mail
+    assert ' or "mail/postmap.cf.j2"?' in mail
+    assert "Did you mean" not in up.run("templates", "diff", "nothing-like-it").stderr
     assert up.run("templates", "keep", NAME).stderr == (
         f"Error: {NAME} isn't overridden: the built-in one is used.\n"
         f"Copy it, to change it: chainwright templates copy {NAME}\n"

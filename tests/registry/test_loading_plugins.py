@@ -1,4 +1,5 @@
 import os
+import py_compile
 import re
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from agent.registry.discovery import candidates, culprits_of
 from agent.registry.guard import Guard
 from agent.registry.hooks import Hooks
 from agent.registry.plugins import Registry
+from agent.rendering.templates import search_path
 from support.appliances.toy import BUILT_IN, STUNNEL, ToyAppliance
 
 OFF = "It is disabled, everything else goes on."
@@ -483,6 +485,128 @@ def test_a_drop_in_is_a_regular_file_with_a_proper_name(appliance: ToyAppliance)
     assert "it can't be read: it is not a regular file." in message(registry, "pipe")
     assert 'its name "Bad Name" must be lower-case letters' in message(registry, "Bad Name")
     assert record(registry, "stunnel").state == "on"
+
+
+# Drop-in packages
+
+USES_A_HELPER = STUNNEL.replace(
+    "from chainwright import", "from .helper import TITLE\n    from chainwright import", 1
+).replace("'''TLS tunnels.'''", "title = TITLE")
+
+
+def package(appliance: ToyAppliance, source: str = STUNNEL, **files: str) -> Path:
+    for name, text in {"__init__": source, **files}.items():
+        path = appliance.drop_in(f"stunnel/{name}", text)
+    return path.parent
+
+
+def test_a_drop_in_may_be_a_package_with_its_templates_beside(appliance: ToyAppliance):
+    place = package(appliance, USES_A_HELPER, helper='TITLE = "Helped"')
+    templates = place / "templates"
+    templates.mkdir()
+    registry = appliance.registry("stunnel")
+    assert registry.modules["stunnel"].heading() == "Helped"
+    assert record(registry, "stunnel").owner.origin == str(place)
+    assert record(registry, "stunnel").home == place
+    assert search_path(appliance.layout.templates, "stunnel", registry.modules["stunnel"])[1] == templates
+    assert not list(place.rglob("__pycache__"))
+
+
+def test_of_a_package_that_has_changed_nothing_old_is_left(appliance: ToyAppliance):
+    for title in ("One", "Other"):
+        package(appliance, USES_A_HELPER, helper=f'TITLE = "{title}"')
+        assert appliance.registry("stunnel").modules["stunnel"].heading() == title
+    assert len([each for each in sys.meta_path if getattr(each, "name", "") == "chainwright_plugin_stunnel"]) == 1
+
+
+def test_a_package_imports_later_and_reads_what_is_beside_it(appliance: ToyAppliance):
+    source = """
+        import importlib.resources
+
+        def word():
+            from .below.words import WORD
+            return WORD, importlib.resources.files(__package__).joinpath("word.txt").read_text()
+    """
+    place = package(appliance, source)
+    appliance.drop_in("stunnel/below/__init__", "")
+    appliance.drop_in("stunnel/below/words", 'WORD = "later"')
+    (place / "word.txt").write_text("beside")
+    appliance.registry("stunnel")
+    assert sys.modules["chainwright_plugin_stunnel"].word() == ("later", "beside")
+
+
+def test_byte_code_in_a_package_is_never_used(appliance: ToyAppliance):
+    place = package(appliance, USES_A_HELPER, helper='TITLE = "Old"')
+    py_compile.compile(str(place / "helper.py"), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    package(appliance, USES_A_HELPER, helper='TITLE = "New"')
+    (place / "__pycache__").chmod(0o777)
+    assert appliance.registry("stunnel").modules["stunnel"].heading() == "New"
+
+
+@pytest.mark.parametrize("name", ["helper.py", "templates/stunnel.conf.j2", "below/data.bin"])
+def test_every_file_of_a_package_is_root_s(appliance: ToyAppliance, name: str):
+    path = package(appliance) / name
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    path.chmod(0o666)
+    assert message(appliance.registry(), "stunnel") == (
+        f"{path}: The drop-in plugin is not loaded: every user can write to it (mode 0666).\n"
+        f"{OFF} Look at its content, then: chmod go-w {path}"
+    )
+
+
+def test_every_directory_of_a_package_is_root_s(appliance: ToyAppliance):
+    below = package(appliance) / "below"
+    below.mkdir()
+    below.chmod(0o777)
+    assert message(appliance.registry(), "stunnel") == (
+        f"{below}: The drop-in plugin is not loaded: every user can write to it (mode 0777).\n"
+        f"{OFF} Look at its content, then: chmod go-w {below}"
+    )
+
+
+def test_a_package_is_no_link_and_has_none(appliance: ToyAppliance, tmp_path: Path):
+    place = package(appliance)
+    (place / "data").symlink_to(tmp_path)
+    (place.parent / "linked").symlink_to(place)
+    registry = appliance.registry("stunnel", "linked")
+    assert message(registry, "stunnel") == (
+        f"{place}/data: The drop-in plugin is not loaded: it is a symbolic link.\n"
+        f"{OFF} Look at its content, then: rm {place}/data; cp -r DIRECTORY {place}/data"
+    )
+    assert f"{place.parent}/linked: The drop-in plugin is not loaded: it is a symbolic link." in message(
+        registry, "linked"
+    )
+
+
+def test_a_package_has_a_bound(appliance: ToyAppliance):
+    place = package(appliance)
+    for number in range(1001):
+        (place / f"{number}.txt").touch()
+    assert "it can't be read: there are more than 1000 files." in message(appliance.registry(), "stunnel")
+
+
+def test_a_name_is_that_of_a_file_or_of_a_package(appliance: ToyAppliance):
+    place = package(appliance)
+    appliance.drop_in("stunnel", STUNNEL)
+    assert message(appliance.registry("stunnel"), "stunnel") == (
+        f"{place}: The drop-in plugin is not loaded: there is stunnel.py beside it, and a name is that of one plugin.\n"
+        f"{OFF} Look at its content, then: rm {place}.py"
+    )
+
+
+def test_a_package_has_an_init_and_a_proper_name(appliance: ToyAppliance):
+    package(appliance).rename(appliance.layout.plugins / "Bad-Name")
+    alone = appliance.drop_in("alone/alone", STUNNEL)
+    project = appliance.drop_in("project/stunnel/__init__", STUNNEL).parents[1]
+    (project / "pyproject.toml").touch()
+    (appliance.layout.plugins / "notes").mkdir()
+    registry = appliance.registry("alone", "project", "Bad-Name", "notes")
+    assert 'its name "Bad-Name" must be lower-case letters' in message(registry, "Bad-Name")
+    said = f"The drop-in plugin is not loaded: it has no __init__.py.\n{OFF} Look at its content, then:"
+    assert message(registry, "alone") == f"{alone.parent}: {said} mv {alone} {alone.parent}/__init__.py"
+    assert message(registry, "project") == f"{project}: {said} mv {project}/stunnel {project.parent}/"
+    assert "notes" not in {each.name for each in registry.plugins}
 
 
 # Hooks of plugins that are on

@@ -102,7 +102,7 @@ class Box:
         """Write the plugin and the settings, with another name for the good module."""
         self.tried += 1
         kind = KINDS[row.kind]
-        path = self.package(row) if "entry" in row.words else self.appliance.layout.plugins / f"{row.name}.py"
+        path = self.package(row) if "entry" in row.words else self.drop_in(row)
         path.unlink(missing_ok=True)
         path.write_bytes(bytes.fromhex(row.words["octets"]) if "octets" in row.words else row.source.encode())
         path.chmod(int(row.words.get("mode", "644"), 8))
@@ -114,6 +114,17 @@ class Box:
         if "template" in row.words:
             (path.parent / "templates" / "bad.conf.j2").write_text(row.words["template"])
         self.settings(f"sources = [{kind.ladder}]\n", kind.settings, row.name)
+        return path
+
+    def drop_in(self, row: Mistake) -> Path:
+        """Return where a row is put among the drop-ins."""
+        path, *others = (
+            self.appliance.layout.plugins / each.replace("NAME", row.name)
+            for each in row.words.get("files", "NAME.py").split()
+        )
+        for each in (path, *others):
+            each.parent.mkdir(parents=True, exist_ok=True)
+            each.touch()
         return path
 
     @property
@@ -156,7 +167,9 @@ class Box:
     def take_out(self) -> None:
         """Take the plugin off again."""
         for path in self.appliance.layout.plugins.glob("*"):
-            if path.stem not in {"tunnel", "templates"}:
+            if path.is_dir() and path.name != "templates":
+                shutil.rmtree(path)
+            elif path.stem not in {"tunnel", "templates"}:
                 path.unlink()
         shutil.rmtree(self.site)
         self.site.mkdir()

@@ -1,5 +1,6 @@
 """The check of plugins: good ones of every kind pass, and each fault is told with its line and what to do."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -226,3 +227,12 @@ def test_a_file_in_the_order_of_a_set_is_told_though_this_process_keeps_that_ord
     """
     (fault,) = check(module(tmp_path, body)).faults
     assert (fault.check, fault.problem.code) == ("box: the same files in another process", "check.rendering_changes")
+
+
+def test_a_package_is_checked_as_a_file_is(tmp_path: Path) -> None:
+    package = tmp_path / "tunnel"
+    shutil.copytree(THIRD_PARTY / "templates", package / "templates")
+    source = (THIRD_PARTY / "tunnel.py").read_text()
+    (package / "__init__.py").write_text("from .tunnel import register_modules\n\n__all__ = ['register_modules']\n")
+    (package / "tunnel.py").write_text(source)
+    assert check_plugin(package, settings={"domain": "t.lan"}).ok
