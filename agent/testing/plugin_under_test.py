@@ -77,7 +77,7 @@ def _module_of(kind: type[BaseModel]) -> ModuleType:
 
 def settings_for(record: PluginRecord, settings: Mapping[str, object]) -> dict[str, object]:
     """Return the tables of a plugin: `settings` as they are where they name tables, else as the table of what it contributes."""
-    if settings and TABLES.issuperset(settings):
+    if settings and TABLES.issuperset(settings) and all(isinstance(each, Mapping) for each in settings.values()):
         return _enabling(record, settings)
     first = {each.split()[0]: each.split()[-1] for each in reversed(record.contributions)}
     if "module" in first:

@@ -30,6 +30,17 @@ class Vault(Source):
         return context.issue(request, timedelta(days=30))
 
 """
+RULE = """\
+
+
+class Rule(PluginSettings):
+    modules: tuple[str, ...]
+
+
+@hookimpl
+def register_settings():
+    return Rule
+"""
 SOURCES = """\
 
 @hookimpl
@@ -219,6 +230,11 @@ def test_a_policy_is_checked_on_a_sample_of_a_module(tmp_path: Path):
     report = check_plugin(plugin(tmp_path, POLICY))
     assert "check-sample: declare_needs" in report.checked
     assert "a module that is taken out" in report.checked
+
+
+def test_a_setting_of_a_plugin_may_be_called_like_a_table(tmp_path: Path):
+    path = plugin(tmp_path, RULE)
+    assert check_plugin(path, {"modules": ["mail"]}).ok
 
 
 def test_a_policy_that_spoils_an_answer_is_told(tmp_path: Path):
