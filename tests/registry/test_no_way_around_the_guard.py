@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.call_graph import CodeBase, Definition, Function, Reader
+from tests.support.call_graph import CodeBase, Definition, Function, Reader, children_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONTRACT = {
@@ -66,31 +66,31 @@ def functions(code: CodeBase) -> Iterator[Definition]:
     found = [*code.functions.values(), *(each for kind in code.classes.values() for each in kind.methods.values())]
     for each in found:
         yield each
-        yield from _nested(each)
+        yield from _nested(code, each)
 
 
-def _nested(around: Definition) -> Iterator[Definition]:
-    for node in ast.walk(around.node):
+def _nested(code: CodeBase, around: Definition) -> Iterator[Definition]:
+    for node in code.nodes(around.node):
         if isinstance(node, Function) and node is not around.node:
             yield Definition(around.module, around.owner, node, (*around.scope, around.node), node.lineno)
 
 
-def guarded(function: Definition) -> set[int]:
+def guarded(code: CodeBase, function: Definition) -> set[int]:
     """Return the nodes that are given to the guard: it has them evaluated."""
-    calls = [each for each in ast.walk(function.node) if isinstance(each, ast.Call)]
-    asked = [each for each in calls if ast.unparse(each.func).endswith(("guard.call", "guard.here"))]
-    return {id(node) for call in asked for argument in call.args for node in ast.walk(argument)}
+    calls = [each for each in code.nodes(function.node) if isinstance(each, ast.Call)]
+    named = [each for each in calls if isinstance(each.func, ast.Attribute) and each.func.attr in {"call", "here"}]
+    asked = [each for each in named if ast.unparse(each.func).endswith(("guard.call", "guard.here"))]
+    return {id(node) for call in asked for argument in call.args for node in code.nodes(argument)}
 
 
 def reads(code: CodeBase, function: Definition) -> Iterator[tuple[ast.AST, str]]:
     """Yield what of the contract a function calls or reads, wherever it has that from."""
     reader = Reader(code, function, {})
-    body = list(ast.iter_child_nodes(function.node))
-    for node, target in reader.calls(body):
+    for node, target in reader.calls(children_of(function.node)):
         is_of_plugins = isinstance(target, Definition) and f"{target.module}.{target.owner}" in CONTRACT
         if isinstance(target, Definition) and is_of_plugins and not _is_through_hooks(node):
             yield node, target.name
-    for node in (each for part in body for each in ast.walk(part)):
+    for node in code.nodes(function.node):
         is_read = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
         if is_read and node.attr in properties() and not reader.type_of(node.value):
             yield node, node.attr
@@ -107,7 +107,7 @@ def faults(code: CodeBase) -> list[str]:
     for function in functions(code):
         if function.module.startswith(APART):
             continue
-        allowed = guarded(function)
+        allowed = guarded(code, function)
         for node, name in reads(code, function):
             called = ast.unparse(node.func if isinstance(node, ast.Call) else node)
             is_own = name.rpartition(".")[2] in OF_THE_CORE

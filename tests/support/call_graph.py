@@ -7,6 +7,7 @@ import builtins
 import io
 import re
 import socket
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -74,7 +75,10 @@ class CodeBase:
     def __init__(self, files: Mapping[str, Path]) -> None:
         """`files`: dotted name of a module -> its file."""
         self.trees = {module: ast.parse(path.read_text()) for module, path in files.items()}
-        self.names = {module: dict(_imports(tree)) for module, tree in self.trees.items()}
+        self.names = {module: dict(_imported(_top(tree))) for module, tree in self.trees.items()}
+        self._nodes: dict[int, list[ast.AST]] = {}
+        self._calls: dict[tuple[object, ...], list[tuple[ast.AST, Definition | str]]] = {}
+        self._protocols: dict[str, bool] = {}
         self.functions: dict[str, Definition] = {}
         self.classes: dict[str, Class] = {}
         for module, tree in self.trees.items():
@@ -82,7 +86,23 @@ class CodeBase:
         for _ in range(2):  # what an attribute is may be known by another class's
             for each in self.classes.values():
                 self._note_attributes(each)
-        self._types: dict[int, dict[str, str]] = {}
+
+    def nodes(self, scope: ast.AST) -> list[ast.AST]:
+        """Return a node of these modules and all below it; a function is read for each one that is inside it, too."""
+        found = self._nodes.get(id(scope))
+        if found is None:
+            found = self._nodes[id(scope)] = list(_walk(scope))
+        return found
+
+    def calls_of(
+        self, function: Definition, given: Mapping[str, str], later: frozenset[str]
+    ) -> list[tuple[ast.AST, Definition | str]]:
+        """Return what a whole function calls; parameters as for `reached`, which comes to the same ones by many ways."""
+        key = (id(function.node), function.owner, tuple(map(id, function.scope)), frozenset(given.items()), later)
+        if key not in self._calls:
+            reader = Reader(self, function, given, later)
+            self._calls[key] = list(reader.calls(children_of(function.node)))
+        return self._calls[key]
 
     def _collect(self, module: str, tree: ast.Module) -> None:
         for node in tree.body:
@@ -121,7 +141,7 @@ class CodeBase:
                 self._note(each, part.name, self.annotated(each.module, part.returns, each.name))
         for method in each.methods.values():
             local = self._parameters(method)
-            for node in ast.walk(method.node):
+            for node in self.nodes(method.node):
                 target = node.target if isinstance(node, ast.AnnAssign) else None
                 if isinstance(node, ast.Assign) and len(node.targets) == 1:
                     target = node.targets[0]
@@ -227,7 +247,9 @@ class CodeBase:
         return found
 
     def _is_protocol(self, owner: str) -> bool:
-        return any("Protocol" in ast.unparse(base) for base in self.classes[owner].node.bases)
+        if owner not in self._protocols:
+            self._protocols[owner] = any("Protocol" in ast.unparse(base) for base in self.classes[owner].node.bases)
+        return self._protocols[owner]
 
     def _inherited(self, owner: str, name: str) -> Definition | None:
         each = self.classes.get(owner)
@@ -268,12 +290,13 @@ class Reader:
             self._read(scope)
 
     def _read(self, scope: ast.AST) -> None:
-        self._imports |= dict(_imports(scope))
+        nodes = self._code.nodes(scope)
+        self._imports |= dict(_imported(nodes))
         self._local |= self._code._parameters(Definition(self._module, self._function.owner, scope))
-        for node in ast.walk(scope):
+        for node in nodes:
             if isinstance(node, Function) and node is not scope:
                 self._nested[node.name] = node
-        for node in ast.walk(scope):
+        for node in nodes:
             if isinstance(node, ast.Assign) and len(node.targets) == 1:
                 self._bind(node.targets[0], node.value)
             elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
@@ -388,9 +411,8 @@ class Reader:
                 yield f"?.{node.attr}"
 
 
-def _imports(scope: ast.AST) -> Iterator[tuple[str, str]]:
-    """Yield the names that imports bind, those inside functions too where the scope is one."""
-    nodes = ast.walk(scope) if not isinstance(scope, ast.Module) else _top(scope)
+def _imported(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, str]]:
+    """Yield the names that imports bind."""
     for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield from ((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
@@ -408,11 +430,31 @@ def _top(tree: ast.Module) -> Iterator[ast.AST]:
 
 def _own_nodes(body: Iterable[ast.AST], later: frozenset[str]) -> Iterator[ast.AST]:
     """Yield the nodes of a block; not those of functions that it only defines or puts off, but those of lambdas."""
-    for node in body:
-        if isinstance(node, Function | ast.ClassDef) or _is_put_off(node, later):
-            continue
+    waiting = [*body][::-1]
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, Function | ast.ClassDef) and not _is_put_off(node, later):
+            yield node
+            waiting += [*children_of(node)][::-1]
+
+
+def _walk(scope: ast.AST) -> Iterator[ast.AST]:
+    """Do what `ast.walk` does, in its order, without what has no nodes below it and says nothing: ``Load``, operators."""
+    waiting = deque([scope])
+    while waiting:
+        node = waiting.popleft()
+        waiting.extend(children_of(node))
         yield node
-        yield from _own_nodes(ast.iter_child_nodes(node), later)
+
+
+def children_of(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes directly below one, but for those that say nothing."""
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            yield from (each for each in value if isinstance(each, ast.AST) and each._fields)
+        elif isinstance(value, ast.AST) and value._fields:
+            yield value
 
 
 def _is_put_off(node: ast.AST, later: frozenset[str]) -> bool:
@@ -438,15 +480,15 @@ def reached(
     `given`: name of a lambda's parameter -> its class. `later`: attributes that hold what is called afterwards.
     """
     seen: set[tuple[str, int]] = set()
-    waiting: list[tuple[tuple[str, ...], Definition, list[ast.AST]]] = [((), start, list(body))]
+    first = Reader(code, start, given, later).calls(body)
+    waiting: list[tuple[tuple[str, ...], Definition, Iterable[tuple[ast.AST, Definition | str]]]] = [((), start, first)]
     while waiting:
-        way, function, nodes = waiting.pop()
-        reader = Reader(code, function, given, later)
-        for node, target in reader.calls(nodes):
+        way, function, calls = waiting.pop()
+        for node, target in calls:
             if isinstance(target, str):
                 yield (*way, f"{function.module}:{getattr(node, 'lineno', 0)}"), target
             elif (target.module, target.line) not in seen:
                 seen.add((target.module, target.line))
                 step = (*way, f"{function.module}:{getattr(node, 'lineno', 0)}", target.name)
                 yield step, target.name
-                waiting.append((step, target, list(ast.iter_child_nodes(target.node))))
+                waiting.append((step, target, code.calls_of(target, given, later)))
