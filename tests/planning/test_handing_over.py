@@ -93,7 +93,9 @@ class Walk:
     """From when until when an expired chain was."""
 
     def plan(self, now: datetime) -> Plan:
-        known = Evidence(self.ladder, tuple(self.chains), self.orders, signed_by(ROOT))
+        # What has expired and serves nothing is forgotten.
+        kept = tuple(each for each in self.chains if each.not_after > now or each.id == self.live)
+        known = Evidence(self.ladder, kept, self.orders, signed_by(ROOT))
         present = {"mail": Deployment("mail", 1, Outcome.LIVE, inputs=self.inputs, at=now)} if self.live else {}
         live = {"mail": {"default": self.live}} if self.live else {}
         return plan(now, [Declared("mail", "settings")], [self.wanted], State(known, present, live, (), ()))
