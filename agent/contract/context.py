@@ -139,6 +139,11 @@ class ServiceContext:
     http01: Http01
     places: Places
 
+    @property
+    def generation(self) -> str:
+        """The entry's number as text; a mark while files are rendered."""
+        return NUMBER_MARK if str(self.directory) == DIRECTORY_MARK else self.directory.name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:

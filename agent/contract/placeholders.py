@@ -1,4 +1,4 @@
-"""Placeholders in what plugins declare: ``{dir}``, ``{live}``, ``{run}``, and in files ``{slot}``; the core fills them in."""
+"""Placeholders in what plugins declare: ``{dir}``, ``{live}``, ``{run}``, ``{generation}``, in files ``{slot}``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agent.system.places import Places
 
 F = TypeVar("F", bound=File)
 SLOT = "slot"
-IN_COMMANDS = ("dir", "live", "run")
+IN_COMMANDS = ("dir", "live", "run", "generation")
 IN_FILES = (*IN_COMMANDS, SLOT)
 IN_PUBLISHED = ("run", SLOT)
 MARK = re.compile(r"\{([A-Za-z_]+)\}")
@@ -32,14 +32,23 @@ class Filling(Protocol):
     def places(self) -> Places:
         """Where it is among the agent's directories."""
 
+    @property
+    def generation(self) -> str:
+        """Its number."""
+
 
 def fill(text: str, context: Filling) -> str:
-    """Return a text with places instead of placeholders."""
+    """Return a text with places and the generation's number instead of placeholders."""
     if "{" not in text:
         return text
-    places = {"{dir}": context.directory, "{live}": context.places.live, "{run}": context.places.run}
-    for mark, place in places.items():
-        text = text.replace(mark, str(place))
+    found = {
+        "{dir}": context.directory,
+        "{live}": context.places.live,
+        "{run}": context.places.run,
+        "{generation}": context.generation,
+    }
+    for mark, value in found.items():
+        text = text.replace(mark, str(value))
     return text
 
 

@@ -4,8 +4,22 @@ from pathlib import Path
 
 import pytest
 
+from agent.contract.context import DIRECTORY_MARK, NUMBER_MARK
 from agent.contract.placeholders import IN_COMMANDS, IN_FILES, filled, filled_file, for_slot, misspelt, misspelt_in_file
-from chainwright import ChainFile, Command, Context, Endpoint, HostFacts, Http01, Part, Places, Signal, Template, Text
+from chainwright import (
+    ChainFile,
+    Command,
+    Context,
+    Endpoint,
+    HostFacts,
+    Http01,
+    Part,
+    Places,
+    ServiceContext,
+    Signal,
+    Template,
+    Text,
+)
 
 STATE = Path("/var/lib/chainwright/modules/tunnel")
 PLACES = Places(root=Path("/"), state=STATE, run=Path("/run/chainwright"), log=Path("/var/log/chainwright"))
@@ -34,19 +48,31 @@ def test_commands_signals_paths_and_endpoints_are_filled_in():
     assert filled(endpoint, CONTEXT) == replace(
         endpoint, path=Path("/run/chainwright/t.sock"), generation_socket=Path("/run/chainwright/g.sock")
     )
+    assert filled(Command(("test", "{run}/{generation}.log")), CONTEXT) == Command(("test", "/run/chainwright/7.log"))
     assert filled(None, CONTEXT) is None
     assert filled(Endpoint(port=443), CONTEXT) == Endpoint(port=443)
 
 
 def test_of_files_the_path_of_publishing_and_the_texts_among_values_are_filled_in():
     template = Template(
-        path="{slot}.conf", publish=Path("{run}/{slot}.conf"), values={"s": "{run}/{slot}.sock", "n": 1, "d": "{dir}"}
+        path="{slot}.conf",
+        publish=Path("{run}/{slot}.conf"),
+        values={"s": "{run}/{slot}.sock", "n": 1, "d": "{dir}-{generation}"},
     )
     made = for_slot(filled_file(template, CONTEXT), "mail")
     assert (made.path, made.slot, made.publish) == ("mail.conf", "mail", Path("/run/chainwright/mail.conf"))
-    assert made.values == {"s": "/run/chainwright/mail.sock", "n": 1, "d": f"{STATE}/7"}
+    assert made.values == {"s": "/run/chainwright/mail.sock", "n": 1, "d": f"{STATE}/7-7"}
     chain = ChainFile(path="{slot}.pem", parts=(Part.KEY,))
     assert for_slot(filled_file(chain, CONTEXT), "mail").path == "mail.pem"
+
+
+def test_a_service_s_entry_has_a_number_too():
+    of = {"service": "toyd", "parts": (), "host": CONTEXT.host, "http01": CONTEXT.http01, "places": PLACES}
+    entry = ServiceContext(directory=STATE / "12", **of)
+    assert filled(Command(("toyd", "{generation}")), entry) == Command(("toyd", "12"))
+    template = Template(path="entry", values={"is": "{dir} {generation}"})
+    rendered = filled_file(template, ServiceContext(directory=Path(DIRECTORY_MARK), **of))
+    assert rendered.values == {"is": f"{DIRECTORY_MARK} {NUMBER_MARK}"}
 
 
 def test_a_text_is_left_as_it_is():
@@ -68,9 +94,10 @@ def test_other_braces_are_nobodys(text: str):
 
 def test_a_placeholder_in_another_place_is_told():
     assert list(misspelt(["{slot}"], IN_COMMANDS)) == ['"{slot}" is not filled in there']
-    file = Template(path="{dir}.conf", publish=Path("/etc/{live}"), values={"a": "{slots}"})
+    file = Template(path="{dir}.conf", publish=Path("/etc/{live}-{generation}"), values={"a": "{slots}"})
     assert list(misspelt_in_file(file)) == [
         '"{dir}" is not filled in there',
         '"{live}" is not filled in there',
+        '"{generation}" is not filled in there',
         'there is no placeholder "{slots}"; did you mean "{slot}"?',
     ]

@@ -31,6 +31,8 @@ class Stunnel(Module):
         # A copy: it would read the file that a link has led to at its start for ever.
         Template(path="stunnel.conf", publish=Path("/etc/stunnel/chainwright.conf"), how="copy"),
     )
+    # stunnel opens the log that a configuration names once it has taken the whole of it.
+    confirm = ("test", "{run}/stunnel-{generation}.log", "-nt", "{dir}/stunnel.conf")
     domain: Name
     accept: ListenAddress
     connect: ListenAddress
@@ -43,11 +45,6 @@ class Stunnel(Module):
 
     def reload_command(self, context: Context) -> Signal:
         return Signal(self.running(context))
-
-    def confirm_command(self, context: Context) -> Command:
-        # stunnel opens the log that a configuration names once it has taken the whole of it.
-        log = context.places.run / f"stunnel-{context.generation}.log"
-        return Command(("test", str(log), "-nt", f"{context.directory}/stunnel.conf"))
 
     def start_command(self, context: Context) -> Command:
         return Command(("systemctl", "start", "stunnel@chainwright"))
