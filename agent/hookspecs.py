@@ -237,6 +237,10 @@ def check_command(asked: Module | Service, context: Context | ServiceContext) ->
 def reload_command(asked: Module | Service, context: Context | ServiceContext) -> Action | None:
     """Return what makes the service read its files again. It is run where the service runs, or is seen to listen.
 
+    It isn't told what has changed: another chain alone, another configuration, or both. A service that can be given a chain
+    without a reload is asked which generation it runs, and the files of that one, which are kept, are compared with those in the
+    context's directory, as examples/plugins/haproxy does: what the service has is what counts, not what it was given last.
+
     When it raises, or the command fails: the generation is rolled back.
 
     ```python
@@ -250,7 +254,9 @@ def reload_command(asked: Module | Service, context: Context | ServiceContext) -
 def running(asked: Module | Service, context: Context | ServiceContext) -> Command | Path | None:
     """Return how to know that the service runs: a command that ends with 0, or its pid file. None: whether its endpoints answer.
 
-    A service that doesn't run is neither reloaded nor judged: the new files wait for its start.
+    A service that doesn't run is neither reloaded nor judged: the new files wait for its start. Prefer the pid file: it is
+    looked at without running anything, and names this service's process. A command such as ``pgrep`` takes another instance for
+    it, and ``systemctl is-active`` says nothing without systemd.
 
     When it raises: nothing is switched, the live generation stays.
 

@@ -42,6 +42,7 @@ _NAMES = {
     "agent.system.http_exchange": "HttpAnswer http_get",
     "agent.system.names": "covers is_address is_public",
     "agent.system.places": "Places",
+    "agent.system.program": "ProgramFailed run_program",
     "plugins.nginx.module": "NginxModule",
     "plugins.nginx.service": "Nginx",
     "plugins.nginx.upstream": "Backend UpstreamBlock",
@@ -144,6 +145,8 @@ if TYPE_CHECKING:
     from agent.system.names import is_address as is_address
     from agent.system.names import is_public as is_public
     from agent.system.places import Places as Places
+    from agent.system.program import ProgramFailed as ProgramFailed
+    from agent.system.program import run_program as run_program
     from plugins.nginx.module import NginxModule as NginxModule
     from plugins.nginx.service import Nginx as Nginx
     from plugins.nginx.upstream import Backend as Backend

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -133,6 +133,9 @@ class SourceContext(Protocol):
 
     def wait(self, seconds: float) -> None:
         """Sleep, but wake up when cancelled."""
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> bytes:
+        """Run a program as `run_program` does. Raises `ProgramFailed`, and when cancelled `OrderCancelled`."""
 
     def now(self) -> datetime:
         """Return the present instant, UTC."""

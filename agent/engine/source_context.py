@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -16,10 +16,12 @@ from agent.engine.bus import Bus
 from agent.engine.clock_notes import doubt_of
 from agent.engine.shared_objects import SharedObjects
 from agent.engine.write_queue import Writer
+from agent.errors.source import OrderCancelled
 from agent.errors.upload import TrustUnreadable
 from agent.model.events import Event, EventKind
 from agent.registry.sources import SourceHandle
 from agent.system.layout import Layout
+from agent.system.program import ProgramFailed, run_program
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -165,6 +167,15 @@ class StoredSourceContext:
     def wait(self, seconds: float) -> None:
         """Sleep, but wake up when cancelled."""
         self._stop.wait(max(0.0, seconds))
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> bytes:
+        """Run a program. Raises `ProgramFailed`, and when cancelled `OrderCancelled`."""
+        try:
+            return run_program(argv, stdin=stdin, timeout=timeout, stopping=lambda: self.cancelled)
+        except ProgramFailed:
+            if self.cancelled:
+                raise OrderCancelled(self._source.name) from None
+            raise
 
     def now(self) -> datetime:
         """Return the present instant, UTC."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.contract.context import Http01
+from agent.errors import OrderCancelled
 from agent.pki.account_key import make_account_key, thumbprint
 from agent.pki.anchors import Anchors
 from agent.pki.authority import Root
 from agent.pki.chain import Chain
 from agent.pki.key import generate_key
+from agent.system.program import ProgramFailed, run_program
 
 if TYPE_CHECKING:
     from agent.model.need import Request
@@ -110,6 +112,15 @@ class FakeSourceContext:
     def wait(self, seconds: float) -> None:
         """Wait, or call `pause`."""
         (self.pause or self.stop.wait)(seconds)
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> bytes:
+        """Run a program."""
+        try:
+            return run_program(argv, stdin=stdin, timeout=timeout, stopping=self.stop.is_set)
+        except ProgramFailed:
+            if self.cancelled:
+                raise OrderCancelled("source") from None
+            raise
 
     def now(self) -> datetime:
         """Return the present instant."""

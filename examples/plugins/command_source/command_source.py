@@ -1,6 +1,5 @@
 """Chains from a program of the administrator's, which reads a signing request in PEM and prints the chain in PEM."""
 
-import subprocess
 from datetime import datetime, timedelta
 
 from chainwright import (
@@ -10,6 +9,7 @@ from chainwright import (
     Offer,
     OrderContext,
     PathText,
+    ProgramFailed,
     Request,
     RequestState,
     Source,
@@ -43,23 +43,21 @@ class CommandSource(Source):
         wanted = request_pem(key, request.names)
         context.progress("signing", self.program)
         try:
-            done = subprocess.run(argv, input=wanted, capture_output=True, timeout=self.timeout_seconds, check=True)
-            return Chain.build_pem(key, done.stdout, context.anchors)
-        except subprocess.CalledProcessError as error:
-            raise self.failure(context, error.stderr.decode(errors="replace") or str(error)) from error
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise self.failure(context, str(error)) from error
+            answer = context.run(argv, stdin=wanted, timeout=self.timeout_seconds)
+        except ProgramFailed as error:
+            raise self.failure(context, str(error), error.said) from error
+        try:
+            return Chain.build_pem(key, answer, context.anchors)
         except AgentError as error:
-            raise self.failure(context, error.problem.cause) from error
+            raise self.failure(context, error.problem.cause.rstrip(".")) from error
 
-    def failure(self, context: OrderContext, said: str) -> SourceError:
-        last = said.strip().rpartition("\n")[2].rstrip(".")
+    def failure(self, context: OrderContext, why: str, detail: str = "") -> SourceError:
         return SourceError(
-            f"{self.program} signs nothing: {last}.",
+            f"{self.program} signs nothing: {why}.",
             where=self.name,
             fix="Look at that program, then: chainwright renew",
             retry_at=context.now() + timedelta(minutes=self.retry_minutes),
-            detail=said,
+            detail=detail,
         )
 
 

@@ -1,8 +1,6 @@
 """Answers to DNS-01 challenges by dynamic updates (RFC 2136) that BIND's nsupdate sends, signed with a shared key."""
 
-import subprocess
-
-from chainwright import DnsSolver, ListenAddress, Name, Secret, SourceError, hookimpl
+from chainwright import DnsSolver, ListenAddress, Name, ProgramFailed, Secret, SourceError, hookimpl, run_program
 
 api = 1
 
@@ -26,11 +24,10 @@ class NsUpdate(DnsSolver):
         key = f"key hmac-sha256:{self.key_name} {self.key.reveal()}"
         lines = f"server {self.server.host} {self.server.port}\n{key}\nupdate {change}\nsend\n"
         try:
-            subprocess.run(("nsupdate",), input=lines, text=True, capture_output=True, timeout=60, check=True)
-        except (OSError, subprocess.SubprocessError) as error:
-            said = getattr(error, "stderr", None) or str(error)
+            run_program(("nsupdate",), stdin=lines.encode())
+        except ProgramFailed as error:
             raise SourceError(
-                f"The DNS server {self.server} refuses the update: {said.strip().rstrip('.')}.",
+                f"The DNS server {self.server} refuses the update: {error}.",
                 where=f"[dns.{self.name}]",
                 fix="Look at its log, and whether this key may change this name.",
             ) from error
