@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -12,7 +12,6 @@ from agent.deploy.endpoints import TransactionEndpoints
 from agent.deploy.failed_starts import FailedStarts
 from agent.deploy.first_files import FirstFiles
 from agent.deploy.record import TransactionRecord
-from agent.deploy.refusals import told
 from agent.deploy.reloading import Reloader
 from agent.deploy.units import Candidate, EntryUnit, Unit
 from agent.errors import AgentError, Problem
@@ -80,10 +79,10 @@ class Outcomes:
         kind = EventKind.WAITING if waiting else EventKind.DEPLOYED
         self._context.tell(kind, text, deployment.module, generation=deployment.generation)
 
-    def keep_module(self, module: str, rows: list[EndpointRecord]) -> Deployment:
+    def keep_module(self, module: str, rows: list[EndpointRecord], unseen: Mapping[str, Problem | None]) -> Deployment:
         """Store a module's new generation as what is in service now, or waits. Call inside `Store.write`.
 
-        `rows`: what is to be stored of its endpoints, which takes asking the module and the kernel.
+        `rows`: what is to be stored of its endpoints, which takes asking the module and the kernel. `unseen`: as `unseen` says.
         """
         context, record = self._context, self._record
         down = self._why_waiting(module, rows)
@@ -100,8 +99,8 @@ class Outcomes:
         )
         if down is not None:
             deployment = self._first.counted(FailedStarts(context).counted(deployment, down))
-        elif self._is_unseen(module):
-            deployment = self._unseen(deployment)
+        elif module in unseen:
+            deployment = replace(deployment, outcome=Outcome.UNSEEN, problem=unseen[module])
         context.store.endpoints.put(module, rows)
         context.store.deployments.put(deployment)
         accepted = [difference.subject for difference in record.differences if difference.module == module]
@@ -119,12 +118,13 @@ class Outcomes:
         still = last is not None and last.outcome is Outcome.UNSEEN and not changed
         return still or module in self._confirmations.unseen
 
-    def _unseen(self, deployment: Deployment) -> Deployment:
-        """Return a deployment as switched, not seen: a problem, unless the plugin says that nothing can show it."""
-        enabled = self._context.enabled
-        explained = enabled.hooks.text_of(enabled.modules[deployment.module], "unprobed", "")
-        problem = None if explained else NotSeen(deployment.module, names_of(self._units, deployment.module)).problem
-        return replace(deployment, outcome=Outcome.UNSEEN, problem=problem)
+    def unseen(self) -> dict[str, Problem | None]:
+        """Return the modules that are switched, not seen: a problem, unless the plugin says that nothing can show it."""
+        enabled, found = self._context.enabled, dict[str, Problem | None]()
+        for module in filter(self._is_unseen, self._record.modules):
+            explained = enabled.hooks.text_of(enabled.modules[module], "unprobed", "")
+            found[module] = None if explained else NotSeen(module, names_of(self._units, module)).problem
+        return found
 
     def stopped(self) -> set[str]:
         """Return the modules whose service has served and is gone."""
@@ -151,24 +151,20 @@ class Outcomes:
         dead = next((row for row in unserved if not row.new_sessions_fail), None)
         return ServiceDown(module, f"nobody listens at {dead.address}") if dead else None
 
-    def store_rollback(
-        self, module: str, failure: Failure, again: Failure | None, rows: list[EndpointRecord]
-    ) -> AgentError:
-        """Store that a module went back, with its endpoints' `rows`. Return what is told of it. Call inside `Store.write`.
+    def rollback_problem(self, module: str, failure: Failure, again: Failure | None) -> Problem:
+        """Return what is told of a module that went back. `again`: why what it went back to isn't seen either."""
+        if again is None:
+            return failure.error.problem
+        error = RollbackFailed(module, failure.error.problem.cause, again.error.problem.cause)
+        error.detail = failure.error.problem.detail
+        return error.problem
 
-        `again`: why what it went back to isn't seen either.
-        """
+    def store_rollback(self, module: str, outcome: Outcome, problem: Problem, rows: list[EndpointRecord]) -> None:
+        """Store that a module went back, with its endpoints' `rows`. Call inside `Store.write`. `problem`: as `told` says it."""
         move = self._record.modules[module]
-        present = Deployment(module, move.old, Outcome.ROLLED_BACK, inputs=self._record.inputs.get(module, ""))
-        error: AgentError = failure.error
-        if again is not None:
-            detail = error.problem.detail
-            error = RollbackFailed(module, error.problem.cause, again.error.problem.cause)
-            error.detail = detail
+        present = Deployment(module, move.old, outcome, inputs=self._record.inputs.get(module, ""))
         self._context.store.endpoints.put(module, rows)
-        outcome = Outcome.ROLLED_BACK if again is None else Outcome.BROKEN
-        self.store_problem(present, outcome, Step.GOING_BACK, error.problem)
-        return error
+        self.store_problem(present, outcome, Step.GOING_BACK, problem)
 
     def try_at_once(self, modules: Iterable[str]) -> None:
         """Let modules that went back for another one's sake be deployed without it. Call inside `Store.write`."""
@@ -204,7 +200,7 @@ class Outcomes:
         return PUT_BACK_AND_SEEN if self._endpoints.seen_served(module) else PUT_BACK
 
     def store_problem(self, present: Deployment, outcome: Outcome, step: Step, problem: Problem) -> None:
-        """Store a deployment with what went wrong, to be tried again with back-off."""
+        """Store a deployment with what went wrong, as `told` says it, to be tried again with back-off."""
         context = self._context
         last = context.deployment(present.module)
         attempts = (last.attempts if last else 0) + 1
@@ -215,7 +211,7 @@ class Outcomes:
                 present,
                 outcome=outcome,
                 step=str(step),
-                problem=replace(told(context, present.module, problem), retry_at=retry_at),
+                problem=replace(problem, retry_at=retry_at),
                 at=now,
                 attempts=attempts,
                 retry_at=retry_at,

@@ -14,6 +14,7 @@ from agent.deploy.first_files import FirstFiles
 from agent.deploy.footprints import Footprints, unit_of
 from agent.deploy.outcomes import Failure, Outcomes
 from agent.deploy.record import TransactionRecord
+from agent.deploy.refusals import told
 from agent.deploy.reloading import Reloader
 from agent.deploy.renames import Rename, undone
 from agent.deploy.restarts import is_held_back
@@ -145,12 +146,13 @@ class Switching:
         context, record = self._context, self.record
         before = {name: context.deployment(name) for name in record.modules}
         stopped = self._outcomes.stopped()
+        unseen = self._outcomes.unseen()
         footprints = Footprints(context, {name: self._generation(name, new=True) for name in record.modules})
         rows = {module: self._endpoints.records(module, new=True) for module in record.modules}
         still_served = self._retired.problems()
         with context.store.write():
             footprints.store()
-            kept = [self._outcomes.keep_module(module, rows[module]) for module in record.modules]
+            kept = [self._outcomes.keep_module(module, rows[module], unseen) for module in record.modules]
             for service, move in record.entries.items():
                 context.store.deployments.put_entry(service, move.new)
             self._retired.store(still_served)
@@ -183,7 +185,8 @@ class Switching:
         for module, error in (seen or dict.fromkeys(self.record.moved or self.record.modules, failure.error)).items():
             present = self._context.deployment(module)
             if present:
-                self._outcomes.store_problem(present, Outcome.BROKEN, Step.PROBING, replace(error.problem, effect=KEPT))
+                problem = told(self._context, module, replace(error.problem, effect=KEPT))
+                self._outcomes.store_problem(present, Outcome.BROKEN, Step.PROBING, problem)
                 self._context.tell(EventKind.BROKEN, error.problem.cause, module)
 
     # Rollback
@@ -213,28 +216,34 @@ class Switching:
         if not quiet:
             self._outcomes.say_what_is_served(failure, concerned)
         rows = {module: self._endpoints.records(module, new=False) for module in concerned}
+        problems = {module: self._outcomes.rollback_problem(module, failure, again) for module in concerned}
+        shown = {module: told(self._context, module, problem) for module, problem in problems.items()}
+        left = self._left(failed)
+        outcome = Outcome.ROLLED_BACK if again is None else Outcome.BROKEN
         with self._context.store.write():
-            errors = {
-                module: self._outcomes.store_rollback(module, failure, again, of_module)
-                for module, of_module in rows.items()
-            }
-            self._end(failed)
+            for module, of_module in rows.items():
+                self._outcomes.store_rollback(module, outcome, shown[module], of_module)
+            self._end(left)
             if failure.stuck:
                 self._outcomes.try_at_once(set(rows) - failure.stuck)
         kind = EventKind.ROLLED_BACK if again is None else EventKind.BROKEN
         note_undone(self._context.store, self.record.moved)
         self._retired.hold(failure.error)
-        for module, error in errors.items():
+        for module, problem in problems.items():
             if not quiet or module in failure.stuck:
-                self._context.tell(kind, error.problem.cause, module, generation=self.record.modules[module].old)
+                self._context.tell(kind, problem.cause, module, generation=self.record.modules[module].old)
         stuck.hold(self._context, self.record, failed)
         self._sweep()
 
-    def _end(self, failed: stuck.Failed) -> None:
-        """End the transaction, or keep what could not be undone of it. Call inside `Store.write`."""
+    def _left(self, failed: stuck.Failed) -> TransactionRecord | None:
+        """Return what could not be undone of the transaction; None: it is at its end. Plugins are asked whose paths these are."""
         self._stuck = stuck.modules_of(self._context, self.record, failed)
-        if failed:
-            store_phase(self._context, stuck.left_of(self._context, self.record, failed), Step.GOING_BACK)
+        return stuck.left_of(self._context, self.record, failed) if failed else None
+
+    def _end(self, left: TransactionRecord | None) -> None:
+        """End the transaction, or keep what is left of it. Call inside `Store.write`."""
+        if left:
+            store_phase(self._context, left, Step.GOING_BACK)
         else:
             self._context.store.deployments.end_transaction(self.record.id)
             self._context.store.deployments.try_again(NotPutBack.code, self._context.clock())
@@ -265,10 +274,11 @@ class Switching:
     def abandon(self) -> None:
         """Undo the renames and drop what was staged, without touching a service."""
         failed = undone(self.record.renames)
+        left = self._left(failed)
         with self._context.store.write():
             for service, move in self.record.entries.items():
                 self._context.store.deployments.put_entry(service, move.old)
-            self._end(failed)
+            self._end(left)
         note_undone(self._context.store, self.record.moved)
         stuck.hold(self._context, self.record, failed)
         for module in self.record.moved:

@@ -118,8 +118,9 @@ class Trial:
 
     def keep_refused(self, staged: StagedCandidate) -> None:
         """Keep a refused candidate until the next try. It is stored, so that deleting a chain removes its key there too."""
+        found = list(self._directories(staged))  # a plugin may compute whose they are
         with self._context.store.write():
-            for generation_dir, generation in self._directories(staged):
+            for generation_dir, generation in found:
                 self._context.store.deployments.put_generation(generation, staged.texts, self._context.clock())
                 keep_refused(self._context, generation_dir, generation.number)
 

@@ -127,10 +127,11 @@ def settle_deliveries(store: Store, bus: Bus, deliveries: Sequence[Delivery], *,
     """Store chains, and failures with their next tries, in one transaction. Call under the lock."""
     if not deliveries:
         return
+    digests = [each.source.settings_digest for each in deliveries]  # a plugin's source may compute it
     with store.write():
         deliveries = [_usable(store, each, now) for each in deliveries]
-        for delivery in deliveries:
-            _settle(store, delivery, now)
+        for delivery, digest in zip(deliveries, digests, strict=True):
+            _settle(store, delivery, digest, now)
         known = bus.record(store, [_event(each, now, job) for each in deliveries if each.begun])
     bus.show(known)
 
@@ -143,11 +144,11 @@ def _usable(store: Store, delivery: Delivery, now: datetime) -> Delivery:
     return replace(delivery, chain=None, error=KeyGivenUp(delivery.source.name, reason, now))
 
 
-def _settle(store: Store, delivery: Delivery, now: datetime) -> None:
+def _settle(store: Store, delivery: Delivery, settings_digest: str, now: datetime) -> None:
     if delivery.chain is not None:
         _store_chain(store, delivery, delivery.chain, now)
     elif not isinstance(delivery.error, OrderCancelled):
-        store.orders.failed(_failure(store, delivery, now))
+        store.orders.failed(_failure(store, delivery, settings_digest, now))
     if not delivery.source.immediate:
         _note_names(store, delivery, now)
     store.orders.release(*delivery.obtain.key)
@@ -176,7 +177,7 @@ def _store_chain(store: Store, delivery: Delivery, chain: Chain, now: datetime) 
     store.orders.served(obtain.request.id, obtain.above)
 
 
-def _failure(store: Store, delivery: Delivery, now: datetime) -> OrderRecord:
+def _failure(store: Store, delivery: Delivery, settings_digest: str, now: datetime) -> OrderRecord:
     error = delivery.error
     last = store.orders.record(*delivery.obtain.key)
     counts = not isinstance(error, SourceError) or error.counts
@@ -191,7 +192,7 @@ def _failure(store: Store, delivery: Delivery, now: datetime) -> OrderRecord:
         retry_at=retry_at,
         problem=replace(error.problem, retry_at=retry_at).to_json() if error else None,
         permanent=isinstance(error, SourceError) and error.retry_at is None,
-        settings_digest=delivery.source.settings_digest,
+        settings_digest=settings_digest,
         tried_at=now,
     )
 

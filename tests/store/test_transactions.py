@@ -16,21 +16,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 FORBIDDEN = {
     "makes keys": r"agent\.pki\.key\.generate_key|agent\.pki\.authority\.Root\.(issue|sign_request|list_revoked)|.*\bscrypt",
     "judges": r"agent\.pki\.judge\.|agent\.pki\.second_opinions\.",
-    "asks plugins": r"agent\.registry\.hooks\.Hooks\.\w+|.*\.(Source|SourceHandle)\.(obtain|due|offers|check_files)",
+    "asks plugins": r"agent\.registry\.hooks\.Hooks\.\w+|agent\.registry\.guard\.Guard\.(call|here)|.*\.(Source|SourceHandle)\.(obtain|due|offers|check_files)",
     "runs commands": r"subprocess\.|os\.(system|exec|spawn|posix_spawn|fork|waitpid)|agent\.system\.command\.\w*Runner\.run",
     "uses the network": r"socket\.|ssl\.|http\.client|urllib\.request|requests\.|urllib3|select\.|agent\.system\.netlink",
     "waits": r"time\.sleep|threading\.\w+\.(wait|acquire|join)|\?\.(wait|join|acquire|sleep)|fcntl\.|agent\.system\.lock\.held",
     "tells displays and observers": r"agent\.engine\.bus\.Bus\.(show|_show|publish|mention)",
 }
 """What a transaction must not do -> names of what does it. Anything beyond the product that isn't known is `?.NAME`."""
-ATTRIBUTES = frozenset(
-    {
-        "agent.registry.hooks.Hooks.said",
-        "agent.registry.hooks.Hooks.text_of",
-        "agent.registry.sources.SourceHandle._said",
-    }
-)
-"""Where an attribute of a declaration is read, through the guard as a plugin may compute it: bounded, most often once."""
 LATER = frozenset({"after_commit"})
 """Holds what `Store.write` calls when the transaction is durable."""
 GIVEN = {"store": "agent.store.database.Store"}
@@ -101,7 +93,7 @@ def faults(code: CodeBase) -> list[str]:
     for around, body in blocks(code, yielding(code)):
         for way, name in reached(code, around, body, GIVEN, LATER):
             reason = forbidden(name)
-            if reason and not ATTRIBUTES & {*way, name}:
+            if reason:
                 found.append(f"{around.name}, line {around.line}, {reason}: {' > '.join((*way, name))}")
     return found
 
