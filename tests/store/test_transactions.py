@@ -16,7 +16,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 FORBIDDEN = {
     "makes keys": r"agent\.pki\.key\.generate_key|agent\.pki\.authority\.Root\.(issue|sign_request|list_revoked)|.*\bscrypt",
     "judges": r"agent\.pki\.judge\.|agent\.pki\.second_opinions\.",
-    "asks plugins": r"agent\.registry\.hooks\.Hooks\.\w+|agent\.registry\.guard\.Guard\.(call|here)|.*\.(Source|SourceHandle)\.(obtain|due|offers|check_files)",
+    "asks plugins": (
+        r"agent\.registry\.(hooks\.Hooks\.\w+|guard\.Guard\.(call|here))|.*\.(Source|SourceHandle)\.(obtain|due|offers|check_files)"
+    ),
     "runs commands": r"subprocess\.|os\.(system|exec|spawn|posix_spawn|fork|waitpid)|agent\.system\.command\.\w*Runner\.run",
     "uses the network": r"socket\.|ssl\.|http\.client|urllib\.request|requests\.|urllib3|select\.|agent\.system\.netlink",
     "waits": r"time\.sleep|threading\.\w+\.(wait|acquire|join)|\?\.(wait|join|acquire|sleep)|fcntl\.|agent\.system\.lock\.held",
