@@ -6,7 +6,8 @@ runs the same commands between passes, and asks for a pass where one tells somet
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -19,9 +20,10 @@ from agent.model.events import EventKind
 from agent.model.finding import Severity, SubjectKind
 from agent.model.observed import OBSERVATION, ObservedState, going_on, read_states
 from agent.store.observations import written_commands
-from agent.system.command import Action, Command
+from agent.system.command import Action, Command, CommandResult
 from agent.system.observed_output import FAILED, LONGEST, SECONDS, digest_of, lines_of
 
+MOST_THREADS = 4
 OBSERVERS = "observers"
 """Key in `meta` of the commands that the daemon runs between two passes."""
 MOST_NEWS = 20
@@ -48,15 +50,38 @@ def observe_services(context: DeployContext, seconds: float) -> None:
     found: list[ObservedState] = []
     commands: list[dict[str, Any]] = []
     units = units_of(context.enabled, tuple(context.enabled.modules))
-    for unit in units:
-        own = [each for each in before if (each.kind, each.owner) == (kind_of(unit), unit.name)]
-        with context.failures.apart("observation", unit.name, kind_of(unit)):
-            told = _Observation(context, unit, own).made()
+    for observation, command, result in _asked_at_once(context, units, before):
+        with _apart(context, observation.unit):
+            told = observation.made(command, result())
             if told is not None:
                 found += told.states
-                commands.append(told.to_json(unit.name))
+                commands.append(told.to_json(observation.unit.name))
     _tell(context, {unit.name: next(iter(unit.modules), "") for unit in units}, before, found)
     _store(context, found, written_commands(seconds, commands) if commands else "")
+
+
+def _asked_at_once(
+    context: DeployContext, units: Sequence[Unit], before: Sequence[ObservedState]
+) -> list[tuple[_Observation, Command, Callable[[], CommandResult]]]:
+    """Run the commands of all services that tell of themselves: each may take a while, and none changes anything."""
+    asked: list[tuple[_Observation, Command]] = []
+    for unit in units:
+        own = [each for each in before if (each.kind, each.owner) == (kind_of(unit), unit.name)]
+        with _apart(context, unit):
+            observation = _Observation(context, unit, own)
+            command = observation.command()
+            if command is not None:
+                asked.append((observation, command))
+    if not asked:
+        return []
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(MOST_THREADS, "observe") as pool:
+        return [(each, command, pool.submit(context.runner.run, command).result) for each, command in asked]
+
+
+def _apart(context: DeployContext, unit: Unit) -> AbstractContextManager[None]:
+    return context.failures.apart("observation", unit.name, kind_of(unit))
 
 
 def next_tries(states: Sequence[ObservedState], now: datetime) -> list[datetime]:
@@ -70,36 +95,36 @@ class _Observation:
 
     def __init__(self, context: DeployContext, unit: Unit, before: Sequence[ObservedState]) -> None:
         self._context = context
-        self._unit = unit
+        self.unit = unit
         self._before = before
         self._candidate: Candidate = in_service(context, unit)
         self._hopeless: set[str] = set()
         """Subjects for which there is nothing that mends."""
 
-    def made(self) -> _Told | None:
-        """Observe, mend what is due, and observe again where something was. None: it tells nothing, or does not run."""
-        command = self._unit.observe(self._candidate) if self._candidate.contexts and not self._waits() else None
-        if command is None:
-            return None
-        command = replace(command, timeout=min(command.timeout, SECONDS), keeps=LONGEST)
-        told = self._asked(command, self._before)
+    def command(self) -> Command | None:
+        """Return what asks the service. None: it tells nothing, or does not run."""
+        command = self.unit.observe(self._candidate) if self._candidate.contexts and not self._waits() else None
+        return replace(command, timeout=min(command.timeout, SECONDS), keeps=LONGEST) if command else None
+
+    def made(self, command: Command, result: CommandResult) -> _Told | None:
+        """Read what it tells, mend what is due, and ask again where something was mended. None: it can't be asked."""
+        told = self._told(command, result, self._before)
         if told is None:
             return None
         mended = [self._mended(each) for each in told.states]
         if sum(each.attempts for each in mended) == sum(each.attempts for each in told.states):
             return replace(told, states=mended)
-        return self._asked(command, mended) or told
+        return self._told(command, self._context.runner.run(command), mended) or told
 
     def _waits(self) -> bool:
         """Whether the service is known not to run: what it could tell is told by that."""
-        known = (self._context.deployment(module) for module in self._unit.modules)
+        known = (self._context.deployment(module) for module in self.unit.modules)
         return any(each is not None and each.outcome is Outcome.WAITING for each in known)
 
-    def _asked(self, command: Command, before: Sequence[ObservedState]) -> _Told | None:
-        result = self._context.runner.run(command)
+    def _told(self, command: Command, result: CommandResult, before: Sequence[ObservedState]) -> _Told | None:
         if result.missing:
             return None
-        kind, name, now = kind_of(self._unit), self._unit.name, self._context.clock()
+        kind, name, now = kind_of(self.unit), self.unit.name, self._context.clock()
         wrong = "" if result.ok else f"{result.action.shown}: {result.reason}"
         found: list[ObservedState] = []
         if not wrong:
@@ -127,18 +152,18 @@ class _Observation:
             self._hopeless.add(state.subject)
             return replace(state, mends=False)
         if state.differs and not state.attempts:
-            self._context.tell(EventKind.DRIFT, f"{self._unit.name}: {state.why}; it is loaded again", self._module)
+            self._context.tell(EventKind.DRIFT, f"{self.unit.name}: {state.why}; it is loaded again", self._module)
         result = self._context.runner.run(action)
         return state.tried(now, "" if result.ok else result.reason)
 
     def _mending(self, state: ObservedState) -> Action | None:
         if state.differs:  # whose reload drops sessions is left alone: that is for a person to choose the hour of
-            return None if self._unit.disruptive else self._unit.reload(self._candidate)
-        return self._unit.mend(self._candidate, state.subject)
+            return None if self.unit.disruptive else self.unit.reload(self._candidate)
+        return self.unit.mend(self._candidate, state.subject)
 
     @property
     def _module(self) -> str:
-        return next(iter(self._unit.modules), "")
+        return next(iter(self.unit.modules), "")
 
 
 def _tell(

@@ -250,3 +250,22 @@ def test_what_differs_of_a_service_whose_reload_drops_sessions_is_told_and_left_
     assert telling.appliance.runner.count("telling-load") == 0
     (found,) = told(telling.appliance)
     assert found["problem"]["fix"] == "Restart it at night."
+
+
+MEETING = """#!/bin/sh
+echo >>"$1.asked"
+for _ in $(seq 100); do
+    [ "$(wc -l <"$1.asked")" -ge 2 ] && exec /bin/cat "$1"
+    sleep 0.05
+done
+exit 1
+"""
+
+
+def test_services_are_asked_at_the_same_time(telling):
+    box = telling.appliance
+    box.settings('hostname = "gw"\n[modules.telling]\n[modules.other]\nplugin = "telling"\n')
+    box.apply()
+    telling.states.with_name(f"{telling.states.name}.asked").unlink(missing_ok=True)
+    box.program("cat", MEETING)
+    assert telling.observed(UP) == [("tunnel north", "up", 0)] * 2
