@@ -22,7 +22,7 @@ PLACES = {
     # Until the agent has told its own
     "plugins/webui/agent_clock.py",
     # Of an answer to a probe, and of lines in a log
-    "plugins/mail/postfix_reload.py",
+    "plugins/mail/postfix_log.py",
     "plugins/webui/idle.py",
     "plugins/webui/serving.py",
 }

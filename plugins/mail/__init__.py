@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chainwright import Module, Service, hookimpl
-from plugins.mail.dovecot import Dovecot
-from plugins.mail.module import Mail
-from plugins.mail.postfix import Postfix
+from chainwright import hookimpl
 
 if TYPE_CHECKING:
     import click
 
-    from chainwright import Appliance
+    from chainwright import Appliance, Module, Service
 
-__all__ = ["Dovecot", "Mail", "Postfix"]
+# Its programs are part of this package, and must be there at once: heavy modules are imported where they are used.
 
 
 @hookimpl
 def register_modules() -> list[type[Module]]:
     """Return mail."""
+    from plugins.mail.module import Mail
+
     return [Mail]
 
 
 @hookimpl
 def register_services() -> list[type[Service]]:
     """Return its two daemons."""
+    from plugins.mail.dovecot import Dovecot
+    from plugins.mail.postfix import Postfix
+
     return [Postfix, Dovecot]
 
 

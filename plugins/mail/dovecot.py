@@ -16,7 +16,7 @@ from chainwright import Action, Command, IncludedService, PathText, Places, Serv
 
 RELOAD = Path(__file__).with_name("dovecot_reload.py")
 SESSIONS = Path(__file__).with_name("dovecot_sessions.py")
-"""Programs that import nothing of ours: started by path, they are there at once."""
+"""Programs that import nothing heavy: started by path, they are there at once."""
 RELOAD_SECONDS = 240.0
 """More than the reload's own patience, which tells more: where it is cut off, good chains go back too."""
 BINARY = "/usr/sbin/dovecot"
@@ -85,7 +85,7 @@ class Dovecot(IncludedService):
         pid_file = str(self.pid_path(context.places))
         main_path = self.main_path(context.places, context.places.live)
         told = (self.doveconf, str(main_path), pid_file, *(how.argv if how else ()))
-        return Command((sys.executable, "-I", str(RELOAD), *told), timeout=RELOAD_SECONDS)
+        return Command((sys.executable, "-P", str(RELOAD), *told), timeout=RELOAD_SECONDS)
 
     def sessions(self, places: Places) -> Command:
         """Return what says who is connected, and what a reload does to them."""
@@ -100,7 +100,7 @@ class Dovecot(IncludedService):
         # dovecot has a link to its main file in base_dir.
         main_path = places.rooted(self.configuration) if theirs else self.base(places) / self.main_file
         told = (self.doveconf, str(main_path), str(self.pid_path(places)), *(("theirs",) if theirs else ()))
-        return Command((sys.executable, "-I", str(SESSIONS), what, *told))
+        return Command((sys.executable, "-P", str(SESSIONS), what, *told))
 
     def running(self, context: ServiceContext) -> Path:
         """Look for the master process, with systemd too."""

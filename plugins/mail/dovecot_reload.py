@@ -18,28 +18,17 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-NOT_FOUND = 127
+from plugins.mail.programs import LOG_LIMIT, NOT_FOUND, PAUSE, PROC, master_of, run
+
 SECONDS = 120.0
 """Patience: with thousands of names, dovecot reads its files for some seconds, and longer on a machine under load."""
 REFUSED_AFTER = 2.0
 """Seconds, after which files that can't be read are the reason: dovecot has refused them by then."""
-PAUSE = 0.05
-LOG_LIMIT = 1_000_000
-"""Octets of the end of a log that are read; it may be as long as a disk."""
-PROC = Path("/proc")
 CONFIG = re.compile(rb"[^/\0]+/config\b")
 """How a process that holds a configuration is called, with the name of its instance; those of earlier configurations stay as long
 as sessions of theirs."""
 GREETING = b"VERSION\tconfig\t2\t0\n"
 """Nothing is asked: a question of the master's kind would have that process read the files again."""
-
-
-def master_of(pid_file: Path) -> int | None:
-    """Return the number of the master; None where it doesn't run."""
-    try:
-        return int(pid_file.read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
 
 
 def configured(master: int | None) -> set[int]:
@@ -73,13 +62,7 @@ def tell(master: int | None, command: Sequence[str]) -> None:
         except OSError as error:
             sys.exit(f"the process {master} can't be told: {error.strerror}")
         return
-    try:
-        code = subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
-    except FileNotFoundError:
-        sys.stderr.write(f"{command[0]} is not installed\n")
-        sys.exit(NOT_FOUND)
-    if code != 0:
-        sys.exit(code)
+    run(command)
 
 
 def complaint(doveconf: str, main_file: str) -> str:

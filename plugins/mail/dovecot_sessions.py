@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
 import sys
 from pathlib import Path
+
+from plugins.mail.programs import printed
 
 SETTING = "shutdown_clients"
 DEFAULT = "yes"
@@ -23,21 +24,9 @@ ASKED = b"VERSION\tconfig\t2\t0\nREQ\n"
 SECONDS = 9.0
 
 
-def ask(program: str, *arguments: str) -> str:
-    """Return what a program prints; nothing where it fails or isn't installed."""
-    try:
-        argv = (program, *arguments)
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=SECONDS
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
-
-
 def setting(doveconf: str, main_file: str, name: str) -> str:
     """Return a setting as the files have it now."""
-    return ask(doveconf, "-c", main_file, name).partition("=")[2].strip()
+    return printed(doveconf, "-c", main_file, name, seconds=SECONDS).partition("=")[2].strip()
 
 
 def live(base: Path) -> str:
@@ -70,7 +59,7 @@ def value_in(config: socket.socket) -> str:
 def sessions(doveadm: str, main_file: str) -> list[str]:
     """Return a line for each user and protocol."""
     found = []
-    for line in ask(doveadm, "-c", main_file, "-f", "tab", "who").splitlines()[1:]:
+    for line in printed(doveadm, "-c", main_file, "-f", "tab", "who", seconds=SECONDS).splitlines()[1:]:
         user, number, *_ = (*line.split("\t"), "", "")
         if number.isdigit():
             found.append(f"session {number} {user}")

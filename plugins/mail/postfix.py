@@ -14,7 +14,7 @@ from chainwright import Command, Module, PathText, Places, ServiceContext, Syste
 FILES = Path(__file__).with_name("postfix_files.py")
 CHECK = Path(__file__).with_name("postfix_check.py")
 RELOAD = Path(__file__).with_name("postfix_reload.py")
-"""Programs that import nothing of ours: started by path, they are there at once."""
+"""Programs that import nothing heavy: started by path, they are there at once."""
 RELOAD_SECONDS = 240.0
 """More than the reload's own patience, which tells more: where it is cut off, good chains go back too."""
 
@@ -111,14 +111,14 @@ class Postfix(SystemdService):
     def make_files(self, generation: Path, then: tuple[str, ...] = ()) -> Command:
         """Return what makes postfix's forms of the chains, where they aren't there yet, and goes on with `then`."""
         postmap = f"{self.programs}/postmap"
-        argv = (sys.executable, "-I", str(FILES), postmap, self.map_type, str(generation / "postfix"), *then)
+        argv = (sys.executable, "-P", str(FILES), postmap, self.map_type, str(generation / "postfix"), *then)
         return Command(argv, strict=not then, timeout=RELOAD_SECONDS)
 
     def _wanted(self, context: ServiceContext) -> tuple[str, ...]:
         return self.lines(context.parts[0].directory.parent / "live")
 
     def _check(self, directory: str, *wanted: str) -> Command:
-        return Command((sys.executable, "-I", str(CHECK), self.programs, directory, *wanted))
+        return Command((sys.executable, "-P", str(CHECK), self.programs, directory, *wanted))
 
     def _run(self, context: ServiceContext, verb: str, *, see_taken: bool = False) -> Command | None:
         if not context.parts:
@@ -129,5 +129,5 @@ class Postfix(SystemdService):
         argv = ("systemctl", verb, self.unit) if self.manager == "systemd" else by_itself
         if see_taken:
             pid_file = str(self.pid_path(context.places))
-            argv = (sys.executable, "-I", str(RELOAD), self.programs, directory, pid_file, *argv)
+            argv = (sys.executable, "-P", str(RELOAD), self.programs, directory, pid_file, *argv)
         return self.make_files(live, argv)

@@ -15,7 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-NOT_FOUND = 127
+from plugins.mail.programs import need
+
 CHAINS = "smtpd_tls_chain_files"
 MAPS = "tls_server_sni_maps"
 WITHOUT = "--without"
@@ -74,13 +75,6 @@ def complain(postconf: str, directory: str, wanted: Sequence[str]) -> None:
     if lacking:
         lines = " ".join(f"'{line}'" for line in lacking)
         sys.exit(f"{directory}/main.cf does not name the agent's files; add them: postconf -c {directory} -e {lines}")
-
-
-def need(program: str) -> None:
-    """End where a program isn't there."""
-    if shutil.which(program) is None:
-        sys.stderr.write(f"{program} is not installed\n")
-        sys.exit(NOT_FOUND)
 
 
 def refuse_to_go(postconf: str, directory: str, place: str) -> None:

@@ -8,13 +8,13 @@ keys: no other user can read them, not even for an instant. Exit code 127: POSTM
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-NOT_FOUND = 127
+from plugins.mail.programs import need
+
 ENDINGS = {"hash": "db", "btree": "db", "lmdb": "lmdb", "cdb": "cdb"}
 
 
@@ -60,13 +60,6 @@ def build_map(postmap: str, kind: str, directory: Path) -> None:
     if result.returncode != 0 or result.stderr.strip():
         made.unlink(missing_ok=True)
         sys.exit(result.stderr.strip() or f"postmap ended with {result.returncode}")
-
-
-def need(program: str) -> None:
-    """End where a program isn't there."""
-    if shutil.which(program) is None:
-        sys.stderr.write(f"{program} is not installed\n")
-        sys.exit(NOT_FOUND)
 
 
 def main(arguments: Sequence[str]) -> None:

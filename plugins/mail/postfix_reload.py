@@ -10,23 +10,31 @@ A machine under load is slow, and nothing is concluded from that: time counts on
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
 import socket
 import ssl
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from threading import Lock
 
-NOT_FOUND = 127
+from plugins.mail.postfix_log import Log
+from plugins.mail.postfix_processes import (
+    BEGINNING,
+    LISTENING,
+    address_of,
+    at_rest,
+    has_work,
+    holds_session,
+    opened,
+    serving,
+    sockets,
+)
+from plugins.mail.programs import PAUSE, master_of, printed, run
+
 SECONDS = 15.0
 """Patience with a greeting that comes late; `SECONDS_BEFORE` ahead of the reload."""
 SECONDS_BEFORE = 3.0
@@ -38,17 +46,6 @@ STILL_AND_SAID = 1.0
 """The same for a port where postfix has logged why."""
 SCREENED = 15.0
 """The same for a port of postscreen's, which may hold a client back for 6 s before smtpd gets it."""
-PAUSE = 0.05
-PROC = Path("/proc")
-LISTENING = "0A"
-"""State of a socket in ``/proc/net/tcp``."""
-COMPLAINT = re.compile(r"(?:^|[\s/])(smtpd|postscreen|tlsmgr|master)\[\d+\]: ((?:fatal|panic): .*)")
-TAKEN = ": reload -- version "
-"""Word of the master's."""
-LOGS = ("/var/log/mail.log", "/var/log/maillog")
-"""Where syslog has what postfix logs, unless it logs to a file of its own."""
-LOG_LIMIT = 1_000_000
-"""Characters of a log that are read."""
 
 
 @dataclass(frozen=True)
@@ -73,77 +70,9 @@ class Listener:
         return SCREENED if self.screened else STILL
 
 
-class Log:
-    """What postfix logs from now on: in a file, which may be replaced by another one meanwhile, or in the journal."""
-
-    def __init__(self, programs: str, directory: str) -> None:
-        own = ask(f"{programs}/postconf", "-c", directory, "-h", "maillog_file").strip()
-        self._path = next((path for path in map(Path, (own,) if own else LOGS) if path.is_file()), None)
-        self._file = self._path.open(errors="replace") if self._path else None
-        self._asked = 0.0
-        self._journal: list[str] = []
-        self._lock = Lock()
-        self.begin()
-
-    def begin(self) -> None:
-        """Leave out what was logged before."""
-        self._since = time.time()
-        self._begin = self._file.seek(0, 2) if self._file else 0
-
-    def complaints(self) -> list[str]:
-        """Return why processes have ended."""
-        found = (COMPLAINT.search(line) for line in self._logged())
-        return list(dict.fromkeys(f"{each[1]}: {each[2]}" for each in found if each))
-
-    def tells_of_a_reload(self) -> bool:
-        """Whether the master says that it was reloaded."""
-        return any(TAKEN in line for line in self._logged())
-
-    def _logged(self) -> list[str]:
-        with self._lock:
-            return self._lines() or self._in_journal()
-
-    def _lines(self) -> list[str]:
-        if self._file is None or self._path is None:
-            return []
-        length = self._file.seek(0, 2)
-        self._file.seek(self._begin if length >= self._begin else 0)
-        text = self._file.read(LOG_LIMIT)
-        with suppress(OSError), self._path.open(errors="replace") as now:
-            if not os.path.sameopenfile(now.fileno(), self._file.fileno()):
-                text += now.read(LOG_LIMIT)
-        return text.splitlines()
-
-    def _in_journal(self) -> list[str]:
-        """Ask at most once a second."""
-        if time.monotonic() - self._asked > 1:
-            argv = (
-                "journalctl",
-                "--quiet",
-                "--no-pager",
-                "--facility=mail",
-                "--lines=1000",
-                f"--since=@{self._since:.3f}",
-            )
-            self._journal = ask(*argv).splitlines()
-            self._asked = time.monotonic()
-        return self._journal
-
-
-def ask(*argv: str) -> str:
-    """Return what a program prints; nothing where it fails, or takes too long."""
-    try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=SECONDS
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout
-
-
 def listeners(programs: str, directory: str) -> Iterator[Listener]:
     """Give the lines of master.cf that have a port (master(5))."""
-    for line in ask(f"{programs}/postconf", "-c", directory, "-M").splitlines():
+    for line in printed(f"{programs}/postconf", "-c", directory, "-M", seconds=SECONDS).splitlines():
         name, kind, *words = line.split()
         if kind == "inet" and words[5:6] in (["smtpd"], ["postscreen"]):
             with suppress(OSError, ValueError):
@@ -154,86 +83,6 @@ def listeners(programs: str, directory: str) -> Iterator[Listener]:
 def port_of(word: str) -> int:
     """Return a port, which may be written as the name of its protocol."""
     return int(word) if word.isdigit() else socket.getservbyname(word, "tcp")
-
-
-def master_of(pid_file: Path) -> int | None:
-    """Return the number of the master; None where it doesn't run."""
-    try:
-        return int(pid_file.read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def status(process: int) -> tuple[str, int]:
-    """Return the state of a process, such as "S", and its parent (proc(5)); empty where it has ended."""
-    try:
-        state, parent, *_ = (PROC / str(process) / "stat").read_text().rpartition(")")[2].split()
-    except (OSError, ValueError):
-        return "", 0
-    return state, int(parent)
-
-
-def has_work(processes: Iterable[int]) -> bool:
-    """Whether any of them runs, or would if it could: all that waits for somebody else is asleep."""
-    return any(status(each)[0] not in {"S", ""} for each in processes)
-
-
-BEGINNING = ""
-"""Name of the line of a process that the master has made and that hasn't become another program yet."""
-
-
-def serving(master: int) -> dict[int, str]:
-    """Return the master's children that serve SMTP to TCP, each with the name of its line, and those that begin without one."""
-    found = {}
-    for process in [int(place.name) for place in PROC.glob("[0-9]*")]:
-        if status(process)[1] == master:
-            with suppress(OSError, ValueError, IndexError):  # it has ended meanwhile
-                words = (PROC / str(process) / "cmdline").read_text().split("\0")
-                if words[0] == "smtpd" and words[words.index("-t") + 1] in {"inet", "pass"}:
-                    found[process] = words[words.index("-n") + 1]
-                elif words[0].endswith("/master"):
-                    found[process] = BEGINNING
-    return found
-
-
-def sockets(process: int) -> dict[str, tuple[str, str]]:
-    """Return the TCP sockets of a process's network by inode, each with local address and state, as the kernel writes them."""
-    found = {}
-    for table in ("tcp", "tcp6"):
-        for words in rows(process, table):
-            found[words[9]] = words[1], words[3]
-    return found
-
-
-def rows(process: int, table: str) -> Iterator[list[str]]:
-    """Give the rows of a table of a process's network."""
-    with suppress(OSError):
-        yield from map(str.split, (PROC / str(process) / "net" / table).read_text().splitlines()[1:])
-
-
-def at_rest(master: int) -> set[str]:
-    """Return the inodes of the sockets that a process without a session may have open: those that listen, and UNIX sockets."""
-    listening = {inode for inode, (_, state) in sockets(master).items() if state == LISTENING}
-    return listening | {words[6] for words in rows(master, "unix")}
-
-
-def opened(process: int) -> list[str]:
-    """Return the inodes of a process's sockets. Raises OSError where that is not to be seen, as without the right to trace it."""
-    found = []
-    for link in (PROC / str(process) / "fd").iterdir():
-        with suppress(FileNotFoundError):
-            found.append(str(link.readlink()))
-    return [each.removeprefix("socket:[").rstrip("]") for each in found if each.startswith("socket:")]
-
-
-def holds_session(process: int, rest: set[str]) -> bool:
-    """Whether a client is connected to a process, or was, and it is not done yet; or that is not to be seen."""
-    try:
-        return not rest.issuperset(opened(process))
-    except FileNotFoundError:
-        return False  # it has ended
-    except OSError:
-        return True
 
 
 def place_of(master: int, listener: Listener) -> str | None:
@@ -251,15 +100,6 @@ def place_of(master: int, listener: Listener) -> str | None:
         named = str(ip_address(listener.name.rpartition(":")[0].strip("[]")))
         return named if named in found else None
     return found[0] if found else None
-
-
-def address_of(text: str) -> str:
-    """Return an address that the kernel writes in words of four octets, each in the machine's order."""
-    words = [bytes.fromhex(text[place : place + 8]) for place in range(0, len(text), 8)]
-    octets = b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
-    if not any(octets):
-        return "::1" if len(octets) == 16 else "127.0.0.1"
-    return socket.inet_ntop(socket.AF_INET6 if len(octets) == 16 else socket.AF_INET, octets)
 
 
 def answers(plain: socket.socket, wrapped: bool, seconds: float, is_dead: Callable[[], bool]) -> bool:
@@ -371,21 +211,11 @@ def at_once(look: Callable[[Listener], bool], at: list[Listener]) -> list[bool]:
         return list(pool.map(look, at))
 
 
-def tell(command: tuple[str, ...]) -> None:
-    """Have the files read; end with what the command ends with where it fails."""
-    if shutil.which(command[0]) is None:
-        sys.stderr.write(f"{command[0]} is not installed\n")
-        sys.exit(NOT_FOUND)
-    code = subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
-    if code != 0:
-        sys.exit(code)
-
-
 def main(programs: str, directory: str, pid_file: str, *command: str) -> None:
     """Tell it, and look."""
     master = master_of(Path(pid_file))
     watched = Watched(programs, directory, master) if master is not None else None
-    tell(command)
+    run(command)
     if watched is not None:
         watched.wait_for_old()
         watched.look()

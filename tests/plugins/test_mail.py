@@ -15,9 +15,10 @@ from agent.rendering.render import entry_of, filled_in
 from agent.rendering.templates import Templates, search_path
 from agent.system.layout import Layout
 from chainwright import Change, Endpoint, HostFacts, KeyType, StartTLS
-from plugins.mail import Dovecot, Mail, Postfix
+from plugins.mail.dovecot import Dovecot
 from plugins.mail.listeners import FEW, LISTENERS
-from plugins.mail.postfix import RELOAD
+from plugins.mail.module import Mail
+from plugins.mail.postfix import RELOAD, Postfix
 from support import golden
 from support.appliances.staged import StagedAppliance
 
@@ -267,7 +268,7 @@ def test_daemons_under_systemd_are_tested_reloaded_and_started_as_debian_does():
     )
     assert postfix.reload_command(context).argv[3:] == (
         *("/usr/sbin/postmap", "hash", f"{live}/postfix"),
-        *(sys.executable, "-I", str(RELOAD), "/usr/sbin", "/etc/postfix", "/var/spool/postfix/pid/master.pid"),
+        *(sys.executable, "-P", str(RELOAD), "/usr/sbin", "/etc/postfix", "/var/spool/postfix/pid/master.pid"),
         *("systemctl", "reload", "postfix"),
     )
     assert postfix.running(context) == Path("/var/spool/postfix/pid/master.pid")
@@ -285,7 +286,7 @@ def test_private_daemons_are_tested_on_the_candidate_and_started_on_what_is_live
     context, module = service_context("postfix"), "/var/lib/chainwright/modules/mail"
     assert postfix.check_command(context).argv[3:] == ("/usr/sbin", f"{module}/7/postfix")
     assert postfix.start_command(context).argv[-4:] == ("/usr/sbin/postfix", "-c", f"{module}/live/postfix", "start")
-    assert postfix.start_command(context).argv[:2] == (sys.executable, "-I")
+    assert postfix.start_command(context).argv[:2] == (sys.executable, "-P")
     assert postfix.running(context) == Path("/var/spool/chainwright-postfix/pid/master.pid")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from agent.cli.program import run
 from chainwright import HostFacts
-from plugins.mail import Mail
+from plugins.mail.module import Mail
 from support.appliances.deployed import Deployed
 
 HOST = HostFacts(name="gw", addresses=("127.0.0.1",))

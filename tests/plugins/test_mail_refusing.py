@@ -107,7 +107,7 @@ def test_what_ends_every_smtpd_is_rolled_back_with_what_postfix_logs_of_it(maili
 
 def reload_postfix(box: Mailed, *command: object) -> subprocess.CompletedProcess[str]:
     directory, pid_file = box.live("mail") / "postfix", box.pid_files["postfix"]
-    argv = [sys.executable, "-I", RELOAD, "/usr/sbin", directory, pid_file, *command]
+    argv = [sys.executable, "-P", RELOAD, "/usr/sbin", directory, pid_file, *command]
     return subprocess.run([str(each) for each in argv], capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -127,7 +127,7 @@ def test_a_reload_that_postfix_did_not_take_is_seen_and_sessions_are_none_of_it(
 
 
 def make(box: Mailed, postmap: str = "/usr/sbin/postmap", *more: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-I", str(FILES), postmap, "hash", str(box.live("mail") / "postfix"), *more]
+    argv = [sys.executable, "-P", str(FILES), postmap, "hash", str(box.live("mail") / "postfix"), *more]
     return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
 
 

@@ -266,7 +266,7 @@ def test_a_reload_that_dovecot_did_not_take_is_a_failure_with_its_own_words(mail
     pid_file = mailing.pid_files["dovecot"]
 
     def reload() -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-I", RELOAD, "/usr/bin/doveconf", main_file, pid_file]
+        argv = [sys.executable, "-P", RELOAD, "/usr/bin/doveconf", main_file, pid_file]
         return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
 
     refused = reload()

@@ -12,7 +12,9 @@ from plugins.ikev2.branch import Branch
 from plugins.ikev2.connection import RoadWarrior, User
 from plugins.ikev2.module import IKEv2
 from plugins.ikev2.service import StrongSwan
-from plugins.mail import Dovecot, Mail, Postfix
+from plugins.mail.dovecot import Dovecot
+from plugins.mail.module import Mail
+from plugins.mail.postfix import Postfix
 from plugins.reverse_proxy import ReverseProxy
 from plugins.reverse_proxy.site import Site
 from plugins.sstp import SSTP, SSTPService

@@ -73,7 +73,7 @@ class Postfix:
     def reload(self, *command: str, **environment: str) -> tuple[int, list[str]]:
         """Return how it ends, and what is said but for what postfix's own command says."""
         by_itself = command or ("/usr/sbin/postfix", "-c", self.root / "etc", "reload")
-        argv = [sys.executable, "-I", RELOAD, "/usr/sbin", self.root / "etc", self.pid_file, *by_itself]
+        argv = [sys.executable, "-P", RELOAD, "/usr/sbin", self.root / "etc", self.pid_file, *by_itself]
         done = subprocess.run(
             argv, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
         )
