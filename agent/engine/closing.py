@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from agent.contract.source import ChainRecord
@@ -12,6 +11,7 @@ from agent.engine import conditions
 from agent.engine.due_names import BESIDE_NAMES
 from agent.engine.overrides import note_overrides, read_overrides
 from agent.engine.pass_inputs import Declarations, PassInputs
+from agent.engine.policies import remember_policies
 from agent.engine.policy_questions import known_policies
 from agent.engine.roots_found import with_known_roots
 from agent.engine.source_findings import source_findings, with_unanswered
@@ -27,8 +27,6 @@ from agent.store import Store
 from agent.store.instants import written
 from agent.system.disk import shortages
 
-POLICIES = "policies"
-"""Where it is kept which hooks each plugin wraps."""
 SUPERSEDED = timedelta(days=1)
 """A chain that nothing needs any more is kept so long, so that one can see what just happened."""
 
@@ -41,7 +39,6 @@ def close_pass(store: Store, inputs: PassInputs, declared: Declarations, made: P
     bound = bound_chains(store, made)
     complete = with_known_roots(store, inputs.enabled.layout, bound)
     noted = _conditions(store, inputs, declared, made, bound, now)
-    policies = _policies(store, inputs)
     pid_files = inputs.enabled.pid_files()
     overrides = read_overrides(inputs.enabled)
     with store.write():
@@ -49,7 +46,7 @@ def close_pass(store: Store, inputs: PassInputs, declared: Declarations, made: P
             store.chains.warn(chain.id, chain.warnings)
         store.modules.put(declared.records)
         store.endpoints.keep_modules(record.name for record in declared.records)
-        store.remember(POLICIES, json.dumps(policies))
+        remember_policies(store, _policies(inputs))
         store.remember("pid files", "\n".join(map(str, pid_files)))
         store.remember("next at", written(made.next_at) or "")
         store.remember(BESIDE_NAMES, _beside_names(made, now))
@@ -85,14 +82,14 @@ def _conditions(
     modules = inputs.settings.modules
     accepted = {name: module.key_types for name, module in modules.items()}
     chains, wanted = {each.id: each for each in bound}, inputs.settings.root.key_types
-    roots = store.roots.all()
+    roots, told = store.roots.all(), [each.error for each in inputs.hooks.missing]
     found = source_findings(ladder, orders, bound, inputs.enabled.layout.rooted)
     return {
         "plugins": [
-            *conditions.of_plugins(inputs.plugins),
-            *conditions.of_tables(inputs.settings.failures),
+            *conditions.of_plugins(inputs.plugins, told),
+            *conditions.of_tables(inputs.settings.failures, told),
         ],
-        "policies": [*conditions.of_policies(_missing_policies(store, inputs))],
+        "policies": [*conditions.of_policies(inputs.hooks.missing)],
         "many needs": [*conditions.of_many_needs(declared.needs)],
         "broken sources": [*conditions.of_sources(made.broken)],
         "sources": [*with_unanswered(ladder, found, store.conditions.of("sources"), asked)],
@@ -106,25 +103,12 @@ def _conditions(
     }
 
 
-def _missing_policies(store: Store, inputs: PassInputs) -> dict[str, Sequence[str]]:
-    known = _known_policies(store)
-    present, failures = inputs.hooks.policies(), inputs.settings.failures
-    found = conditions.policies_missing(known, inputs.plugins, failures)
-    return {plugin: hooks for plugin, hooks in found.items() if plugin not in present}
-
-
-def _known_policies(store: Store) -> dict[str, Sequence[str]]:
-    """Return plugin -> the hooks that it wrapped when it worked last; none where that can't be read."""
-    with suppress(ValueError):
-        known = json.loads(store.meta(POLICIES) or "{}")
-        if isinstance(known, dict):
-            return known
-    return {}
-
-
-def _policies(store: Store, inputs: PassInputs) -> dict[str, Sequence[str]]:
-    """Return the plugins that wrap hooks, and those that can't be used, as they were when they worked last."""
-    return {**_missing_policies(store, inputs), **inputs.hooks.policies()}
+def _policies(inputs: PassInputs) -> dict[str, list[str]]:
+    """Return the plugins that wrap hooks, and those that can't be used, with what they wrapped when they worked last."""
+    found = {plugin: list(hooks) for plugin, hooks in inputs.hooks.policies().items()}
+    for each in inputs.hooks.missing:
+        found[each.plugin] = [*found.get(each.plugin, ()), *each.hooks]
+    return found
 
 
 def _served(store: Store, declared: Declarations) -> dict[tuple[str, str], ChainRecord]:

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from agent.errors.plugin import PluginError
 from agent.errors.problem import Problem
 from agent.health.modes import of_repairs
-from agent.health.problems import many_needs, policy_missing
+from agent.health.problems import many_needs
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.need import Need
 from agent.registry.life_hooks import MANY_NEEDS, MOST_NEEDS
+from agent.registry.missing_policies import MissingPolicy
 from agent.registry.plugins import PluginRecord
 from agent.store import Store
 from agent.system.modes import Repair
 
 
-def of_plugins(plugins: Iterable[PluginRecord]) -> Iterator[Finding]:
-    """Yield what is wrong with the plugins that the settings enable: the first error of each kind."""
+def of_plugins(plugins: Iterable[PluginRecord], told: Collection[PluginError] = ()) -> Iterator[Finding]:
+    """Yield what is wrong with the plugins that the settings enable, but for what is `told` already."""
     for plugin in plugins:
         for error in plugin.errors if plugin.enabled else ():
+            if error in told:
+                continue
             yield Finding(SubjectKind.PLUGIN, plugin.name, Severity.WARNING, error.problem)
 
 
-def of_tables(failures: Mapping[str, PluginError]) -> Iterator[Finding]:
-    """Yield the tables of the settings that can't be used, as code of their plugins failed."""
+def of_tables(failures: Mapping[str, PluginError], told: Collection[PluginError] = ()) -> Iterator[Finding]:
+    """Yield the tables of the settings that can't be used, as code of their plugins failed, but for what is `told` already."""
     for table, error in failures.items():
+        if error in told:
+            continue
         kind, _, name = table.rpartition(".")
         yield Finding(SubjectKind.PLUGIN, name, Severity.WARNING, error.problem, title=f"{kind or 'source'} {name}")
 
@@ -46,18 +51,10 @@ def of_many_needs(needs: Iterable[Need]) -> Iterator[Finding]:
             yield Finding(SubjectKind.MODULE, module, Severity.NOTICE, many_needs(module, count, MOST_NEEDS))
 
 
-def of_policies(missing: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
-    """Yield the plugins that wrapped hooks when they worked last, and can't be used: the modules go on without them."""
-    for plugin, hooks in missing.items():
-        yield Finding(SubjectKind.PLUGIN, plugin, Severity.ERROR, policy_missing(plugin, hooks))
-
-
-def policies_missing(
-    known: Mapping[str, Sequence[str]], plugins: Iterable[PluginRecord], failures: Collection[str]
-) -> dict[str, Sequence[str]]:
-    """Return those of the `known` policies that are enabled and can't be used. `failures`: tables that can't be used."""
-    broken = {each.name for each in plugins if each.enabled and (each.errors or f"plugins.{each.name}" in failures)}
-    return {plugin: hooks for plugin, hooks in known.items() if plugin in broken}
+def of_policies(missing: Iterable[MissingPolicy]) -> Iterator[Finding]:
+    """Yield the plugins that wrapped hooks when they worked last, and can't be used: nothing that they govern is switched."""
+    for each in missing:
+        yield Finding(SubjectKind.PLUGIN, each.plugin, Severity.ERROR, each.refusal(each.plugin).problem)
 
 
 def note_repairs(store: Store, repairs: Iterable[Repair], now: datetime) -> None:

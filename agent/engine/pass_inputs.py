@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import NamedTuple
 from agent.config.settings import ModuleEntry, Settings
 from agent.contract.context import Http01, Issuer, ModulePart
 from agent.engine.host import read_host
+from agent.engine.policies import remembered_policies
 from agent.engine.policy_questions import known_policies
 from agent.engine.source_findings import named_files
 from agent.engine.unchanged_settings import Loaded, Loader, load_settings
@@ -27,6 +28,7 @@ from agent.planning import ClockDoubt, Declared, State
 from agent.planning.binding import Evidence
 from agent.registry.hooks import Hooks
 from agent.registry.listeners import listeners_of
+from agent.registry.missing_policies import MissingPolicy, missing_policies
 from agent.registry.plugins import PluginRecord
 from agent.rendering.enabled_modules import EnabledModules
 from agent.store import Store
@@ -91,18 +93,24 @@ class LastHooks:
     """Hooks of what was loaded last: making them takes 5 ms, and they stay as long as the loader gives the same objects."""
 
     def __init__(self) -> None:
-        self._made: tuple[Loaded, MadeHooks] | None = None
+        self._made: tuple[Loaded, list[MissingPolicy], MadeHooks] | None = None
 
-    def __call__(self, loaded: Loaded) -> MadeHooks:
-        """Return the hooks of what was loaded, and who is told of events."""
-        if self._made is None or self._made[0] is not loaded:
-            settings, registry = loaded
+    def __call__(self, loaded: Loaded, policies: Mapping[str, Sequence[str]] | None = None) -> MadeHooks:
+        """Return the hooks of what was loaded, and who is told of events.
+
+        `policies`: plugin -> hooks that it wrapped when it worked last.
+        """
+        settings, registry = loaded
+        missing = missing_policies(policies or {}, registry.plugins, settings.failures)
+        if self._made is None or self._made[0] is not loaded or self._made[1] != missing:
             asked = {f"plugins.{name}": each for name, each in settings.plugin_settings.items()}
-            hooks = Hooks(settings.modules, {**registry.enabled_plugins, **asked}, settings.services, registry.guard)
+            hooks = Hooks(
+                settings.modules, {**registry.enabled_plugins, **asked}, settings.services, registry.guard, missing
+            )
             found = listeners_of(registry, settings.plugin_settings, settings.modules, settings.notifiers)
             listeners = {name: (each.kind, each.plugin) for name, each in found.items()}
-            self._made = loaded, MadeHooks(hooks, listeners)
-        return self._made[1]
+            self._made = loaded, missing, MadeHooks(hooks, listeners)
+        return self._made[2]
 
 
 def read_pass_inputs(
@@ -119,7 +127,8 @@ def read_pass_inputs(
     loaded = loader(layout)
     settings, registry = loaded
     modules = settings.modules
-    hooks, listeners = (last_hooks or LastHooks())(loaded)
+    policies = remembered_policies(store) if store else {}
+    hooks, listeners = (last_hooks or LastHooks())(loaded, policies)
     facts = host(settings)
     enabled = EnabledModules(
         layout=layout,
@@ -170,9 +179,13 @@ def declare(inputs: PassInputs, store: Store) -> Declarations:
         if entry.enabled and entry.module is not None:
             found, problem = _needs(inputs, store, name)
             needs += found
+            services = [inputs.enabled.services[each] for each in entry.module.services]
+            withheld = inputs.hooks.withheld(entry.module, services)
+            problem = problem or (withheld.problem if withheld else None)
             try:
                 addresses = inputs.enabled.addresses(name)
-                declared.append(Declared(name, inputs.enabled.inputs(name), entry.module.window, addresses))
+                of_all = inputs.enabled.inputs(name)
+                declared.append(Declared(name, of_all, entry.module.window, addresses, withheld is not None))
             except Exception as error:  # a disk that fails, a field of a plugin that raises
                 problem = problem or _unread(name, error).problem  # the first one tells why
         elif entry.enabled:

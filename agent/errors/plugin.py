@@ -331,6 +331,24 @@ class PolicyRefused(PluginError):
     """File and line of the plugin; empty where several have done it together."""
 
 
+class PolicyMissing(PluginError):
+    """A plugin that wrapped hooks can't be used: what it governed isn't switched without it."""
+
+    code = "plugin.policy_missing"
+    cause = 'The plugin "{policy}", which wraps {hooks:few}, can\'t be used: {why}'
+    where = "{subject}{place:? (%)}"
+    effect = "Nothing that it governs is switched; what is in service stays."
+    fix = "Repair that plugin, or take [plugins.{policy}] out of the settings: then it governs nothing any longer."
+    subject: str
+    policy: str
+    hooks: Sequence[str]
+    """Those that it wrapped when it worked last."""
+    why: str
+    """A sentence."""
+    place: str = ""
+    """File and line of the plugin, or where it comes from."""
+
+
 class TableFailed(PluginError):
     """The code of a plugin failed while a table of the settings was read; what is wrong with a value is a `SettingsProblem`."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agent.errors.deploy import NotIncluded, StartFailed
+from agent.errors.plugin import PolicyMissing
 from agent.errors.problem import Problem
 from agent.health import problems
 from agent.health.certificates import Certificates
@@ -266,16 +267,26 @@ def _of_evidence(snapshot: Snapshot, now: datetime) -> Iterator[Finding]:
 
 
 def _once(found: Sequence[Finding]) -> list[Finding]:
-    """Return the findings in order of severity, each problem once: a module's is often that of its chains, too."""
+    """Return the findings in order of severity, each problem once: a module's is often that of its chains, too.
+
+    A policy that is missing is told of once, whatever it keeps from being switched.
+    """
     ordered = sorted(found, key=lambda each: SEVEREST_FIRST.index(each.severity))
     seen: set[tuple[str, str]] = set()
     kept = []
+    missing = {each.problem.cause for each in found if each.kind is SubjectKind.PLUGIN and _is_policy_missing(each)}
     for each in ordered:
+        if each.kind is not SubjectKind.PLUGIN and _is_policy_missing(each) and each.problem.cause in missing:
+            continue
         general = each.problem.code, each.problem.cause
         if each.kind not in GENERAL or general not in seen:
             kept.append(each)
         seen.add(general)
     return kept
+
+
+def _is_policy_missing(found: Finding) -> bool:
+    return found.problem.code == PolicyMissing.code
 
 
 def _title(names: Sequence[str]) -> str:

@@ -75,17 +75,6 @@ def many_needs(module: str, count: int, most: int) -> Problem:
     )
 
 
-def policy_missing(plugin: str, hooks: Sequence[str]) -> Problem:
-    """Say that a plugin that wraps hooks of modules can't be used, and that the modules go on without it."""
-    return Problem(
-        "status.policy_missing",
-        f"It changed what modules answer to {few(hooks)} when it worked last, and can't be used now.",
-        plugin,
-        "Correct or update it, or take it out of the settings, then: chainwright apply",
-        "The modules are asked and switched without it.",
-    )
-
-
 def not_switched(module: str) -> Problem:
     """Say that a module was not given its chain yet."""
     return Problem("status.not_deployed", f"{module} was not given this chain yet.", module, APPLY)

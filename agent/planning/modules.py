@@ -55,13 +55,13 @@ class Modules:
         self._watch_expiry({*bound.values(), *chains.values(), *live.values()})
         present = self._state.deployments.get(name)
         wanted = _digest(declared, meant)
-        is_due = chains or (
-            present and not needs
+        is_due = not declared.withheld and (
+            chains or (present and not needs)
         )  # without needs there is nothing to deploy, but what was there to replace
         reason = self._why_deploy(name, present, wanted, chains) if is_due else ""
         deferred = bool(reason) and self._defer(declared, present, chains)
         kept = {slot: live[slot] for slot in chains if slot in live}
-        repair = self._why_repair(name, present)
+        repair = "" if declared.withheld else self._why_repair(name, present)
         if reason and not deferred:
             self.actions.append(Deploy(name, chains, wanted, reason, bound, better=better))
         elif present and deferred and _is_moved(present.inputs, moved := _digest(declared, kept)):

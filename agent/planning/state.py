@@ -34,6 +34,8 @@ class Declared:
     window: Hours | None = None
     resolved: str = ""
     """Digest of the addresses of the host names that it needs; empty: it needs none, or none is known."""
+    withheld: bool = False
+    """Nothing is switched: a policy that governs it can't be used. What is in service goes on being looked at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from agent.registry.answers import WrongAnswer
 from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.hook_manager import OWN_ANSWERS, HookManager, OwnAnswers, Wrong, checked_answer, refused
 from agent.registry.life_hooks import LIFE, subject_of
+from agent.registry.missing_policies import MissingPolicy
 from agent.registry.places import place_of_answer, place_of_code
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ class Asking:
         plugins: Mapping[str, object],
         services: Mapping[str, Service],
         guard: Guard,
+        missing: Sequence[MissingPolicy] = (),
     ) -> None:
         self._guard = guard
         self._declarations: list[Declaration] = [*modules.values(), *services.values()]
@@ -45,9 +47,16 @@ class Asking:
         for name, service in services.items():
             self._manager.register(service, f"service {name}")
         self._manager.register(OwnAnswers(), OWN_ANSWERS)
+        present = self.policies() if missing else {}
+        lost = [each._replace(hooks=_without(each.hooks, present.get(each.plugin, ()))) for each in missing]
+        self.missing = [each for each in lost if each.hooks]
+        """Policies that can't be used, with the hooks that nobody wraps in their place."""
 
     def ask(self, hook: str, asked: Declaration, **arguments: object) -> Any:
-        """Ask one declaration, and check what comes back through the policies."""
+        """Ask one declaration, and check what comes back through the policies. Raises `PolicyMissing` where one can't be used."""
+        for each in self.missing:
+            if hook in each.hooks:
+                raise each.refusal(subject_of(asked))
         caller, others = self._caller(hook, asked), self._policies(hook)
         answer = self.guarded(
             hook,
@@ -129,6 +138,10 @@ class Asking:
             others = [each for each in self._declarations if each is not asked]
             self._callers[key] = self._manager.subset_hook_caller(hook, others)
         return self._callers[key]
+
+
+def _without(hooks: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    return tuple(each for each in hooks if each not in others)
 
 
 def _plugin(registered: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -17,7 +17,7 @@ from agent.contract.service import Service
 from agent.contract.systemd_service import SystemdService
 from agent.errors.base import AgentError
 from agent.errors.deploy import TemplateMissing
-from agent.errors.plugin import PluginError, PluginHangs
+from agent.errors.plugin import PluginError, PluginHangs, PolicyMissing
 from agent.errors.wording import few
 from agent.model.need import HostFacts, Need
 from agent.registry.answers import exactly, text, truth
@@ -27,6 +27,7 @@ from agent.registry.culprits import Culprits
 from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.hook_manager import refused
 from agent.registry.life_hooks import subject_of
+from agent.registry.missing_policies import MissingPolicy
 from agent.registry.places import place_of_answer
 from agent.system.command import Action, Command
 from agent.system.names import is_address, parse_name
@@ -52,15 +53,29 @@ class Hooks:
         plugins: Mapping[str, object],
         services: Mapping[str, Service] | None = None,
         guard: Guard | None = None,
+        missing: Sequence[MissingPolicy] = (),
     ) -> None:
+        """`missing`: policies that can't be used: nothing that they governed is asked without them."""
         self.guard = guard or Guard(Culprits(lambda: _homes(modules, plugins)))
         """What asks the plugins."""
-        self._asking = Asking(modules, plugins, services or {}, self.guard)
+        self._asking = Asking(modules, plugins, services or {}, self.guard, missing)
         self._said: dict[tuple[Declaration, str], object] = {}
 
     def policies(self) -> dict[str, list[str]]:
         """Return the plugins that wrap hooks, each with these hooks."""
         return self._asking.policies()
+
+    @property
+    def missing(self) -> list[MissingPolicy]:
+        """Policies that can't be used, with the hooks that nobody wraps in their place."""
+        return self._asking.missing
+
+    def withheld(self, module: Module, services: Iterable[Service]) -> PolicyMissing | None:
+        """Return why nothing of a module, or of the services that it is part of, is switched; None: it is."""
+        asked = [module, *services]
+        found = (each for each in self.missing if any(each.withholds(type(declaration)) for declaration in asked))
+        policy = next(found, None)
+        return policy.refusal(subject_of(module)) if policy else None
 
     # The life of a module
 

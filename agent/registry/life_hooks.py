@@ -72,6 +72,19 @@ SERVICE_HOOKS: Mapping[str, Answer] = {
 LIFE: Mapping[str, Answer] = {**MODULE_HOOKS, **SERVICE_HOOKS}
 """Hooks that are asked of one declaration at a time: a policy wraps them, and no plugin as a whole answers them."""
 
+SWITCHING = LIFE.keys() - {
+    "observe_command",
+    "mend_command",
+    "inspect_command",
+    "consequences_of",
+    "included_command",
+    "diagnose_command",
+    "why_unseen",
+    "cure_for",
+    "awaits_network",
+}
+"""Hooks that decide what is switched, and whether it is kept; the others look, and find words."""
+
 
 def hooks_of(declaration: type) -> Mapping[str, Answer]:
     """Return the hooks that are asked of a class of modules or services."""

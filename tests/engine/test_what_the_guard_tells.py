@@ -1,4 +1,4 @@
-"""What a pass tells of plugins beside their answers: many needs, a wait, a policy that can't be used."""
+"""What a pass tells of plugins beside their answers: many needs, a wait."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from agent.config.loading import load
 from agent.contract.source import Due, Offer, Source
 from agent.engine.bus import Bus
-from agent.engine.conditions import of_many_needs, of_policies, policies_missing
+from agent.engine.conditions import of_many_needs
 from agent.engine.orders import obtain_at_once
 from agent.engine.unchanged_settings import Loaded
 from agent.engine.workers import Workers
@@ -20,12 +20,10 @@ from agent.model.finding import Severity
 from agent.model.need import HostFacts, Need, Request
 from agent.pki.chain import KeyType, Purpose
 from agent.planning import Obtain
-from agent.registry.contract_checks import Owner
 from agent.registry.discovery import candidates, culprits_of
 from agent.registry.guard import Guard
 from agent.registry.hooks import Hooks
 from agent.registry.life_hooks import MANY_NEEDS, MOST_NEEDS
-from agent.registry.plugins import PluginRecord
 from agent.registry.sources import SourceHandle
 from agent.sources import BUILT_IN
 from agent.store import Store
@@ -55,17 +53,6 @@ class Slow(Module):
 @hookimpl
 def register_modules():
     return [Slow]
-"""
-POLICY = """
-from chainwright import hookimpl
-
-@hookimpl(wrapper=True)
-def declare_needs(asked):
-    return (yield)
-
-@hookimpl(wrapper=True)
-def render_files(asked):
-    return (yield)
 """
 
 
@@ -137,45 +124,6 @@ def test_an_engine_names_the_plugins_that_did_not_answer(appliance: Deployed):
     engine = appliance.engine()
     engine.apply()
     assert engine.hung == ["slow"]
-
-
-def test_a_policy_that_can_not_be_used_is_told_with_what_it_governed(appliance: Deployed):
-    install(appliance, "slow", SLOW)
-    install(appliance, "company", POLICY)
-    appliance.settings('hostname = "gw"\nplugins.company.enabled = true\n[modules.slow]\n')
-    appliance.apply()
-    assert told(appliance) == []
-    install(appliance, "company", "import nothing_like_this\n")
-    for _ in range(2):  # it is kept
-        appliance.apply()
-        assert told(appliance) == [
-            [
-                (
-                    "company: It changed what modules answer to declare_needs, render_files when it worked last, and can't be "
-                    "used now."
-                ),
-                (
-                    "The modules are asked and switched without it. Correct or update it, or take it out of the settings, then: "
-                    "chainwright apply"
-                ),
-            ]
-        ]
-    appliance.settings('hostname = "gw"\n[modules.slow]\n')
-    appliance.apply()
-    assert told(appliance) == []
-
-
-def told(box: Deployed) -> list[list[str]]:
-    with Store.open_existing(box.layout) as store:
-        return [each.problem.lines() for each in store.conditions.of("policies")]
-
-
-def test_a_policy_whose_table_is_refused_is_missing_as_well():
-    record = PluginRecord(Owner("company", "company.py"), enabled=True)
-    known = {"company": ["probes"]}
-    assert policies_missing(known, [record], {"plugins.company"}) == known
-    assert policies_missing(known, [record], ()) == {}
-    assert [each.severity for each in of_policies(known)] == [Severity.ERROR]
 
 
 class Dawdling(Source):

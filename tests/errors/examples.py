@@ -475,6 +475,13 @@ EXAMPLES: list[AgentError] = [
     plugin.DeclarationRefused("mail", "probes", "it is an object of type str", "/opt/mail.py:31"),
     plugin.ModuleRaised("mail", "render_files", KeyError("listen"), "/opt/mail.py:31"),
     plugin.PolicyRefused("mail", "declare_needs", "it is an object of type int, not a list", "strict_ciphers"),
+    plugin.PolicyMissing(
+        "mail",
+        "company",
+        ["declare_needs", "probes"],
+        "Its import failed: ModuleNotFoundError: No module named 'ldap3'.",
+        "/opt/company.py:3",
+    ),
     plugin.TableFailed("[source.vault]", KeyError("url"), plugin.PASSED_OVER, "/opt/vault.py:12"),
     plugin.PartMissing("[source.vault]", "source", "vault", ["vault"], plugin.PASSED_OVER),
     plugin.PluginHangs("mail", "declare_needs", 30.0, "mail", plugin.STAYS, "/opt/mail.py:31"),

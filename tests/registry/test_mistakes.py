@@ -51,6 +51,14 @@ CODES = {"never": (0, False), "waits": (0, True)}
 STAYS = {"settings", "governs"}
 """Where nothing is given to any module: settings are refused as a whole, and a policy that is broken may have wanted to."""
 
+WRAPPER = """
+from chainwright import hookimpl
+@hookimpl(wrapper=True)
+def HOOK(asked):
+    return (yield)
+"""
+"""A policy that works, of a row that says what it has ``wrapped`` before."""
+
 
 @dataclass
 class Ran:
@@ -236,6 +244,10 @@ def sentences(status: dict[str, Any], box: Box, path: Path, row: Mistake) -> lis
 def test_a_mistake_costs_its_plugin_only_and_is_told_with_its_place(box: Box, row: Mistake) -> None:
     if row.words.get("met") in STAYS:
         box.settings("", "", "")
+        box.run("apply")
+    if "wrapped" in row.words:
+        box.install(replace(row, words={}, code=WRAPPER.replace("HOOK", row.words["wrapped"])))
+        box.settings("", KINDS[row.kind].settings, row.name)
         box.run("apply")
     path = box.install(row)
     try:

@@ -120,6 +120,7 @@ KINDS = {
     "packages": Kind(IMPORTS + MODULE, REGISTERED, body=True),
     "wrapping": Kind(IMPORTS + MODULE + REGISTERED),
     "plugins": Kind(""),
+    "policies": Kind("", settings="[plugins.NAME]\n"),
 }
 
 

@@ -219,7 +219,6 @@ def status_problems() -> list[Problem]:
         problems.no_chain("mail", "smtp", "no source serves it"),
         problems.not_switched("mail"),
         problems.many_needs("mail", 5001, 20000),
-        problems.policy_missing("company", ["declare_needs", "probes"]),
         problems.window("mail", AT),
         problems.origin_changed(
             "acme", ["https://old.example/directory"], "https://new.example/directory", ["shop.example.com"]
