@@ -10,7 +10,8 @@ from agent.config.settings import ModuleEntry
 from agent.config.table_validation import VALIDATION, InstanceHeader, TableValidation, part
 from agent.config.wanted_plugins import tables_of
 from agent.contract.module import Module
-from agent.errors.plugin import STAYS, ModuleMissing, ModuleRaised, NothingRegistered, PluginError, PluginHangs
+from agent.errors.plugin import STAYS, ModuleMissing, ModuleRaised, PluginError, PluginHangs
+from agent.errors.plugin_loading import NothingRegistered
 from agent.registry.answers import text
 from agent.registry.contract_checks import CORE_KEYS, NAME, NAME_RULE
 from agent.registry.guard import Asked, PluginFailed

@@ -13,7 +13,7 @@ from agent.contract.notifier import NotifierContext
 from agent.daemon.delivery_call import DeliveryCall
 from agent.daemon.delivery_marks import DeliveryMarks
 from agent.daemon.log import Level
-from agent.errors.plugin import (
+from agent.errors.listener import (
     EventsSkipped,
     ListenerDied,
     ListenerFailed,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
-from agent.errors.plugin import CommandsFailed, PluginError
+from agent.errors.plugin import PluginError
+from agent.errors.plugin_loading import CommandsFailed
 from agent.registry.contract_checks import implementations
 from agent.registry.guard import Guard
 from agent.registry.plugins import PluginRecord, Registry

@@ -21,7 +21,7 @@ from agent.contract.placeholders import IN_COMMANDS, misspelt, misspelt_in_file
 from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.contract.source import DnsSolver, Source
-from agent.errors.plugin import (
+from agent.errors.plugin_loading import (
     ContributionRefused,
     HookAsync,
     HookMisplaced,

@@ -7,7 +7,8 @@ from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from operator import itemgetter
 
-from agent.errors.plugin import DISABLED, ImportFailed, PackageRefused
+from agent.errors.plugin import DISABLED
+from agent.errors.plugin_loading import ImportFailed, PackageRefused
 from agent.registry.contract_checks import Owner
 from agent.registry.culprits import Culprits
 from agent.registry.drop_ins import drop_ins

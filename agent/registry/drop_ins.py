@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from agent.errors.plugin import DropInRefused, PluginError
+from agent.errors.plugin import PluginError
+from agent.errors.plugin_loading import DropInRefused
 from agent.registry.contract_checks import NAME, NAME_RULE, Owner
 from agent.registry.drop_in_import import CACHE, import_file, import_package
 from agent.registry.found_plugin import FoundPlugin

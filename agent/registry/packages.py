@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from agent.errors.plugin import PackageRefused
+from agent.errors.plugin_loading import PackageRefused
 from agent.system.trust import Untrusted, read
 
 

@@ -18,14 +18,12 @@ from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
 from agent.contract.source import DnsSolver, Source
 from agent.contract.version import DEPRECATED, Deprecation
-from agent.errors.plugin import (
+from agent.errors.plugin import DISABLED, PluginError, PluginHangs
+from agent.errors.plugin_loading import (
     COMMANDS_MISSING,
-    DISABLED,
     CommandsFailed,
     DuplicateName,
     LoadError,
-    PluginError,
-    PluginHangs,
     RegistrationFailed,
     ServiceUnknown,
 )

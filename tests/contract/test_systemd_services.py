@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from agent.contract.context import Http01
-from agent.errors.plugin import ContributionRefused
+from agent.errors.plugin_loading import ContributionRefused
 from agent.registry.contract_checks import Owner, check_class
 from agent.system.layout import Layout
 from chainwright import (

@@ -7,7 +7,7 @@ import pytest
 
 import chainwright
 from agent.contract.version import DEPRECATED, Deprecation
-from agent.errors.plugin import VersionRefused
+from agent.errors.plugin_loading import VersionRefused
 from agent.registry.contract_checks import Owner, hook_arguments
 from agent.registry.plugins import Registry
 from agent.registry.versions import check_version
