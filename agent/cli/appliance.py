@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agent.model.peer import Peer
     from agent.model.tlsa import TlsaRow
     from agent.pki.chain import PeerCertificate
-    from agent.registry.plugins import PluginCommands
+    from agent.registry.registration import PluginCommands
 
 
 class CommandLineAppliance:

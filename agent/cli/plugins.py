@@ -18,7 +18,7 @@ from agent.errors.plugin import PluginError
 from agent.errors.wording import indented
 
 if TYPE_CHECKING:
-    from agent.registry.plugins import PluginRecord
+    from agent.registry.plugin_record import PluginRecord
 
 COLOURS = {"on": "green", "off": "bright_black", "broken": "red"}
 

@@ -22,7 +22,7 @@ from agent.errors.settings import SettingsRefused
 from agent.errors.usage import CommandLineWrong, Unexpected
 
 if TYPE_CHECKING:
-    from agent.registry.plugins import PluginCommands
+    from agent.registry.registration import PluginCommands
 
 COMMANDS = {
     "acme": "agent.cli.acme",

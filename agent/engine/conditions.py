@@ -15,7 +15,7 @@ from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.need import Need
 from agent.registry.life_hooks import MANY_NEEDS, MOST_NEEDS
 from agent.registry.missing_policies import MissingPolicy
-from agent.registry.plugins import PluginRecord
+from agent.registry.plugin_record import PluginRecord
 from agent.store import Store
 from agent.system.modes import Repair
 

@@ -29,7 +29,7 @@ from agent.planning.binding import Evidence
 from agent.registry.hooks import Hooks
 from agent.registry.listeners import listeners_of
 from agent.registry.missing_policies import MissingPolicy, missing_policies
-from agent.registry.plugins import PluginRecord
+from agent.registry.plugin_record import PluginRecord
 from agent.rendering.enabled_modules import EnabledModules
 from agent.store import Store
 from agent.store.modules import ModuleRecord

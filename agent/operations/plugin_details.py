@@ -18,9 +18,11 @@ from agent.contract import fields
 from agent.contract.version import shown
 from agent.errors.problem import Problem
 from agent.errors.usage import UnknownPlugin
-from agent.registry.contract_checks import CONTRIBUTIONS, SETTINGS, implementations
+from agent.registry.contract_checks import CONTRIBUTIONS, SETTINGS
+from agent.registry.implementations import implementations
 from agent.registry.places import place_of_code
-from agent.registry.plugins import PluginRecord, Registry
+from agent.registry.plugin_record import PluginRecord
+from agent.registry.plugins import Registry
 from agent.registry.versions import OLDEST
 from agent.rendering.overrides import TemplateFiles
 from agent.sources import BUILT_IN

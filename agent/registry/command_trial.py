@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, cast
 
 from agent.errors.plugin import PluginError
 from agent.errors.plugin_loading import CommandsFailed
-from agent.registry.contract_checks import implementations
 from agent.registry.guard import Guard
-from agent.registry.plugins import PluginRecord, Registry
+from agent.registry.implementations import implementations
+from agent.registry.plugin_record import PluginRecord
+from agent.registry.plugins import Registry
 
 if TYPE_CHECKING:
     from agent.contract.appliance import Appliance

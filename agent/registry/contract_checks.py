@@ -5,14 +5,12 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any, TypeGuard
 
 from pydantic import BaseModel
 
-from agent import hookspecs
 from agent.contract.declaration import Declaration
 from agent.contract.file import ChainFile, File
 from agent.contract.module import Module
@@ -33,6 +31,7 @@ from agent.errors.plugin_loading import (
 )
 from agent.pki.key import KeyType
 from agent.registry.class_checks import at_line, mistakes
+from agent.registry.implementations import Implementation, attributes_of, hook_arguments, implementations
 from agent.registry.life_hooks import LIFE, MODULE_HOOKS
 from agent.registry.places import place_of_attribute, place_of_code
 
@@ -76,64 +75,6 @@ class Owner:
         return f"{self.plugin} ({self.origin})"
 
 
-@dataclass(frozen=True, slots=True)
-class Implementation:
-    """Function that is marked as the answer to a hook."""
-
-    attribute: str
-    hook: str
-    arguments: tuple[str, ...]
-    wrapper: bool
-    optional: bool
-    """An agent that has no such hook leaves it out."""
-    awaited: bool
-    """It is async."""
-    yields: bool
-
-
-def hook_arguments() -> dict[str, tuple[str, ...]]:
-    """Return the arguments of each hook of `agent.hookspecs`."""
-    specs = {name: each for name, each in vars(hookspecs).items() if hasattr(each, "chainwright_spec")}
-    return {name: tuple(inspect.signature(each).parameters) for name, each in specs.items()}
-
-
-def implementations(thing: object) -> Iterator[Implementation]:
-    """Yield what pluggy would register of a plugin, or of the instances of a class, without running any of its code."""
-    for attribute, static in _attributes(thing):
-        function = static.__func__ if isinstance(static, staticmethod | classmethod) else static
-        options = getattr(function, "chainwright_impl", None) if inspect.isfunction(function) else None
-        if options:
-            arguments = arguments_of(function)
-            bound = inspect.isclass(thing) and not isinstance(static, staticmethod)
-            yield Implementation(
-                attribute,
-                options["specname"] or attribute,
-                arguments[1:] if bound else arguments,
-                bool(options["wrapper"] or options["hookwrapper"]),
-                bool(options["optionalhook"]),
-                inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function),
-                inspect.isgeneratorfunction(function),
-            )
-
-
-def arguments_of(function: Callable[..., object]) -> tuple[str, ...]:
-    """Return the names of the arguments that a function is given by name."""
-    found = inspect.signature(function).parameters.values()
-    return tuple(each.name for each in found if each.kind is each.POSITIONAL_OR_KEYWORD)
-
-
-def _attributes(thing: object) -> Iterator[tuple[str, Any]]:
-    """Yield the attributes of a plugin or a class as they are written, in the order of their names."""
-    if inspect.isclass(thing):
-        found: dict[str, object] = {}
-        for each in reversed(type.mro(thing)):
-            found.update(vars(each))
-        yield from sorted(found.items(), key=itemgetter(0))
-    else:
-        for attribute in dir(thing):
-            yield attribute, inspect.getattr_static(thing, attribute, None)
-
-
 def check_hooks(owner: Owner, plugin: object) -> None:
     """Raise the first reason why the hooks of a plugin, or of the class of its settings, can't be asked."""
     known = hook_arguments()
@@ -154,7 +95,7 @@ def _check_unmarked(owner: Owner, plugin: object, known: Mapping[str, tuple[str,
     """Raise `HookUnmarked` for a function of the plugin's own, or a method of its settings, that is called like a hook."""
     in_class = inspect.isclass(plugin)
     home = getattr(plugin, "__module__" if in_class else "__name__", None)
-    for attribute, function in _attributes(plugin):
+    for attribute, function in attributes_of(plugin):
         own = inspect.isfunction(function) and function.__module__ == home and not hasattr(function, "chainwright_impl")
         if own and attribute in known and (in_class or attribute not in LIFE):
             raise HookUnmarked(owner.plugin, owner.origin, attribute, place_of_attribute(plugin, attribute))

@@ -13,7 +13,7 @@ from agent.contract.markers import hookimpl
 from agent.contract.plugin_settings import PluginSettings
 from agent.errors.plugin import DeclarationRefused
 from agent.registry.answers import MOST_MEMBERS, WrongAnswer, exactly, members, one_of
-from agent.registry.contract_checks import implementations
+from agent.registry.implementations import implementations
 from agent.registry.life_hooks import LIFE, MOST_NEEDS, hooks_of, subject_of
 from agent.registry.places import place_of_answer
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from agent.errors.plugin import PluginError, PolicyMissing
 from agent.registry.life_hooks import SWITCHING, hooks_of
-from agent.registry.plugins import PluginRecord
+from agent.registry.plugin_record import PluginRecord
 
 PLACES = ("place", "path", "origin")
 """Attributes of an error that tell where a plugin is, the most exact first."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import chainwright
 from agent.contract.version import CONTRACT, Deprecation, Version, shown
 from agent.errors.plugin_loading import VersionMalformed, VersionRefused
-from agent.registry.contract_checks import Owner, implementations
+from agent.registry.contract_checks import Owner
+from agent.registry.implementations import implementations
 from agent.registry.places import named, place_of_attribute
 
 OLDEST = 1

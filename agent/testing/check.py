@@ -16,10 +16,12 @@ from agent.errors.plugin_checks import NothingToCheck
 from agent.errors.settings import SettingsRefused
 from agent.errors.usage import UnknownPlugin
 from agent.registry.command_trial import adds_commands, failures_of_commands
-from agent.registry.contract_checks import Owner, implementations
+from agent.registry.contract_checks import Owner
 from agent.registry.found_plugin import FoundPlugin
+from agent.registry.implementations import implementations
 from agent.registry.life_hooks import LIFE
-from agent.registry.plugins import PluginRecord, Registry
+from agent.registry.plugin_record import PluginRecord
+from agent.registry.plugins import Registry
 from agent.testing import sample_module
 from agent.testing.acting_checks import NAME, ActingChecks
 from agent.testing.appliance import Appliance

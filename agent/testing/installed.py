@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from agent.config.loading import load, load_all
 from agent.errors.usage import UnknownPlugin
 from agent.registry.found_plugin import FoundPlugin
-from agent.registry.plugins import PluginRecord
+from agent.registry.plugin_record import PluginRecord
 from agent.sources import BUILT_IN
 from agent.system.layout import Layout
 from agent.testing.check import check

@@ -23,7 +23,8 @@ from agent.engine.unchanged_settings import Loaded, Loader, UnchangedSettings
 from agent.registry.contract_checks import Owner
 from agent.registry.drop_ins import of_path
 from agent.registry.found_plugin import FoundPlugin
-from agent.registry.plugins import PluginRecord, Registry
+from agent.registry.plugin_record import PluginRecord
+from agent.registry.plugins import Registry
 from agent.registry.sources import SourceHandle
 from agent.sources import BUILT_IN
 from agent.system.layout import Layout

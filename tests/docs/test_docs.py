@@ -25,7 +25,8 @@ from agent.config.settings import (
 from agent.config.table_validation import InstanceHeader
 from agent.model.deployment import Outcome, Step
 from agent.pki.key import KeyType
-from agent.registry.contract_checks import CORE_KEYS, hook_arguments
+from agent.registry.contract_checks import CORE_KEYS
+from agent.registry.implementations import hook_arguments
 from agent.registry.life_hooks import MODULE_HOOKS
 from agent.report import ModuleState, Status
 from agent.sources import BUILT_IN, LocalSource

@@ -14,7 +14,7 @@ from agent.model.finding import Severity, SubjectKind
 from agent.registry.contract_checks import Owner
 from agent.registry.hooks import Hooks
 from agent.registry.missing_policies import missing_policies
-from agent.registry.plugins import PluginRecord
+from agent.registry.plugin_record import PluginRecord
 from agent.report import read_snapshot, report
 from chainwright import hookimpl
 from plugins.nginx.service import Nginx

@@ -15,15 +15,10 @@ from click.testing import CliRunner
 import chainwright
 from agent import hookspecs
 from agent.pki.key import KeyType
-from agent.registry.contract_checks import (
-    CONTRIBUTIONS,
-    Owner,
-    check_declared_hooks,
-    check_hooks,
-    hook_arguments,
-)
+from agent.registry.contract_checks import CONTRIBUTIONS, Owner, check_declared_hooks, check_hooks
 from agent.registry.guard import Guard
 from agent.registry.hooks import Hooks
+from agent.registry.implementations import hook_arguments
 from agent.registry.life_hooks import LIFE as ANSWERS
 from agent.registry.life_hooks import MODULE_HOOKS, SERVICE_HOOKS
 from agent.registry.listeners import listeners_of

@@ -9,8 +9,9 @@ import pytest
 
 import agent
 from agent import hookspecs
-from agent.registry.contract_checks import CONTRIBUTIONS, hook_arguments
+from agent.registry.contract_checks import CONTRIBUTIONS
 from agent.registry.hooks import Hooks
+from agent.registry.implementations import hook_arguments
 from agent.registry.life_hooks import LIFE
 
 CORE = Path(next(iter(agent.__path__)))

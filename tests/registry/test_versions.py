@@ -8,7 +8,8 @@ import pytest
 import chainwright
 from agent.contract.version import DEPRECATED, Deprecation
 from agent.errors.plugin_loading import VersionRefused
-from agent.registry.contract_checks import Owner, hook_arguments
+from agent.registry.contract_checks import Owner
+from agent.registry.implementations import hook_arguments
 from agent.registry.plugins import Registry
 from agent.registry.versions import check_version
 from support.appliances.toy import BUILT_IN, STUNNEL, ToyAppliance

@@ -46,7 +46,7 @@ from agent.model.resolved import ResolvedName
 from agent.model.restart import Restart
 from agent.model.root import RootRecord
 from agent.model.tlsa import CertificateBytes, TlsaLook, TlsaRecord
-from agent.registry.contract_checks import hook_arguments
+from agent.registry.implementations import hook_arguments
 from agent.registry.life_hooks import MODULE_HOOKS, SERVICE_HOOKS
 from agent.store.connection import DamagedRow
 from agent.store.copies import Copy
