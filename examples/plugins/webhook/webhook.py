@@ -24,8 +24,10 @@ class Webhook(Notifier):
         body = json.dumps({"host": context.host, **event.to_json()}).encode()
         signature = hmac.new(self.key.reveal().encode(), body, "sha256").hexdigest()
         headers = {"Content-Type": "application/json", "X-Signature-256": f"sha256={signature}"}
-        with urlopen(Request(str(self.url), body, headers), timeout=self.seconds):
-            pass  # an answer from 400 on is raised, and the event is sent again
+        # An answer from 400 on is raised, and the event is sent again. A redirection is followed without the body.
+        with urlopen(Request(str(self.url), body, headers), timeout=self.seconds / 2) as answer:
+            if answer.url != str(self.url):
+                raise OSError(f"it is at another address, {answer.url}")
 
 
 @hookimpl
