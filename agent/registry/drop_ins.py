@@ -34,7 +34,7 @@ def of_path(path: Path) -> FoundPlugin:
     """Return the plugin of a file or a package that is not installed: its author tests it."""
     if path.is_dir():
         sources = {str(each): each.read_bytes() for each in path.rglob("*.py")}
-        return FoundPlugin(Owner(path.name, str(path)), partial(import_package, path, sources), homes=lambda: [path])
+        return FoundPlugin(_owner(path.name, path), partial(import_package, path, sources), homes=lambda: [path])
     return FoundPlugin(Owner(path.stem, str(path)), lambda: import_file(path, path.read_bytes()), homes=lambda: [path])
 
 
@@ -58,7 +58,13 @@ def _drop_in(place: Path, root: Path, refusal: PluginError | None) -> FoundPlugi
     if refusal is None:  # read once: what is checked is what will run
         refusal = _checked(path, root, sources)
     run = partial(import_package, path, sources) if package else partial(import_file, path, sources.get(str(path), b""))
-    return FoundPlugin(Owner(place.name, str(path)), run, refusal, lambda: [path])
+    return FoundPlugin(_owner(place.name, path), run, refusal, lambda: [path])
+
+
+def _owner(name: str, path: Path) -> Owner:
+    """Return what a plugin is called and where it begins, of a package the file that is imported first."""
+    first = path / "__init__.py"
+    return Owner(name, str(first if first.is_file() else path))
 
 
 def _misnamed(path: Path, name: str, *, both: bool) -> DropInRefused | None:

@@ -89,9 +89,16 @@ def check(
             _check_commands(findings, record, registry)
             if loaded is None:
                 box.settings(_with_sample(record, registry, settings_for(record, settings or {})))
-            found_by = str(plugin) if isinstance(plugin, str | Path) and loaded is None else None
+            found_by = _found_by(plugin) if loaded is None else None
             _Checking(box, findings, record, [*names], acts, found_by).run(base)
         return findings.report(name)
+
+
+def _found_by(plugin: Plugin) -> str | None:
+    """Return what another process finds a plugin by, its path or its name; None: it can't."""
+    if isinstance(plugin, Path):
+        return str(plugin.absolute())
+    return plugin if isinstance(plugin, str) else None
 
 
 def _loads(findings: Findings, record: PluginRecord) -> bool:

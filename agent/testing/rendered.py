@@ -1,6 +1,7 @@
 """Rendering in another process, whose sets and dictionaries of names have another order: `rendered.py ROOT PLUGIN`.
 
-It prints what each module is given for its sample chains, as JSON. `PLUGIN` is a file, or the name of what is installed.
+It prints what each module is given for its sample chains, as JSON. `PLUGIN` is the path of a file or package, or the name of
+what is installed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Texts = Mapping[str, Mapping[str, str]]
 
 def texts(layout: Layout, plugin: str) -> Texts:
     """Return what the modules of an appliance render for their sample chains."""
-    given = found_plugin(Path(plugin))[1] if plugin.endswith(".py") else []
+    given = found_plugin(Path(plugin))[1] if Path(plugin).is_absolute() else []
     enabled = read_pass_inputs(layout, None, loader=CheckLoader(loader_of(given), object())).enabled
     found = {}
     for name, module in enabled.modules.items():

@@ -24,6 +24,7 @@ WAIT = "for _ in $(seq 200); do [ -e try/run/chainwright/tunnel.pid ] && break; 
 VARIABLE = (
     (re.compile(r"\d{4}-\d\d-\d\d(T[\d:]+Z)?"), "DATE"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "ID"),
+    (re.compile(r"\bin [\d.]+s$", re.MULTILINE), "in SPAN"),
     (re.compile(r"\b\d+ (second|minute|hour|day)s?\b"), "SPAN"),
     (re.compile(r"\bSPAN ago\b|\bnow\b"), "WHEN"),
     (re.compile(r"\b\d+ checks\b"), "CHECKS"),

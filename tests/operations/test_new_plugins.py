@@ -74,14 +74,20 @@ def test_what_is_written_is_typed(projects: Projects):
     assert "Success" in projects.run(BIN / "mypy", "--strict", cache, "--python-version=3.11", *packages)
 
 
-def test_each_is_listed_without_a_problem_and_enabled_by_what_its_readme_says(projects: Projects, tmp_path: Path):
+@pytest.mark.parametrize("way", ["installed", "copied"])
+def test_each_is_listed_without_a_problem_and_enabled_by_what_its_readme_says(
+    projects: Projects, tmp_path: Path, way: str
+):
     settings = tmp_path / "etc/chainwright/conf.d"
     settings.mkdir(parents=True)
     for kind in PluginKind:
         (example,) = re.findall(r"```toml\n(.*?)```", (projects.path(kind) / "README.md").read_text(), re.DOTALL)
         (settings / f"my-{kind}.toml").write_text(example)
+        if way == "copied":
+            package = projects.path(kind) / f"chainwright_my_{kind}"
+            shutil.copytree(package, tmp_path / "etc/chainwright/plugins" / f"my-{kind}")
     terminal = Terminal(tmp_path)
-    seen = {"PYTHONPATH": str(projects.installed)}
+    seen = {"PYTHONPATH": str(projects.installed)} if way == "installed" else {}
     found = json.loads(terminal.run("plugins", "--json", **seen).stdout)["plugins"]
     assert {
         each["name"]: (each["state"], each["problems"], each["notices"]) for each in found if "my-" in each["name"]

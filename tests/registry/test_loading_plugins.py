@@ -506,7 +506,7 @@ def test_a_drop_in_may_be_a_package_with_its_templates_beside(appliance: ToyAppl
     templates.mkdir()
     registry = appliance.registry("stunnel")
     assert registry.modules["stunnel"].heading() == "Helped"
-    assert record(registry, "stunnel").owner.origin == str(place)
+    assert record(registry, "stunnel").owner.origin == str(place / "__init__.py")
     assert record(registry, "stunnel").home == place
     assert search_path(appliance.layout.templates, "stunnel", registry.modules["stunnel"])[1] == templates
     assert not list(place.rglob("__pycache__"))

@@ -220,12 +220,16 @@ def test_each_fault_is_told_with_its_line(name: str, tmp_path: Path):
     assert told(check(path)) == expected
 
 
-def test_a_file_in_the_order_of_a_set_is_told_though_this_process_keeps_that_order(tmp_path: Path):
+@pytest.mark.parametrize("package", [False, True])
+def test_a_file_in_the_order_of_a_set_is_told_though_this_process_keeps_that_order(tmp_path: Path, package: bool):
     body = """
     def render_files(self, context):
         return [Text(path="box.conf", text=" ".join({f"name{number}" for number in range(40)}))]
     """
-    (fault,) = check(module(tmp_path, body)).faults
+    path = module(tmp_path, body)
+    if package:
+        path = path.rename(path.with_name("__init__.py")).parent
+    (fault,) = check(path).faults
     assert (fault.check, fault.problem.code) == ("box: the same files in another process", "check.rendering_changes")
 
 
