@@ -68,17 +68,28 @@ class ServiceTables:
                 found[name] = replace(entries[name], module=None, error=told)
             return self._compared(service, found)
         except PluginHangs as error:
-            return {name: _failed(entry, {service.name: error}) for name, entry in entries.items()}
+            hanging = [name for name in sharing if self._is_to_blame(error, service, sharing[name])]
+            if not hanging:
+                return {name: _failed(entry, {service.name: error}) for name, entry in entries.items()}
+            found = dict(entries)
+            for name in hanging:
+                told = PluginHangs(error.plugin, error.hook, error.seconds, name, STAYS, error.place)
+                found[name] = replace(entries[name], module=None, error=told)
+            return self._compared(service, found)
         return dict(entries)
 
-    def _is_to_blame(self, failed: PluginFailed, service: Service, module: Module) -> bool:
-        """Whether it was raised in the plugin of a module that isn't the service's own."""
+    def _is_to_blame(self, failed: PluginFailed | PluginHangs, service: Service, module: Module) -> bool:
+        """Whether it was raised, or hung, in the plugin of a module that isn't the service's own."""
         plugin = self._tables.guard.plugin_of(type(module))
         return plugin == failed.plugin != self._tables.guard.plugin_of(type(service))
 
     def _contradictions(self, service: Service, sharing: Mapping[str, Module]) -> list[tuple[str, str]]:
-        asked = Asked(self._tables.guard.plugin_of(type(service)), "contradictions", f"service {service.name}", STAYS)
-        return self._tables.guard.call(
+        guard = self._tables.guard
+        plugin, reached = guard.plugin_of(type(service)), {guard.plugin_of(type(each)) for each in sharing.values()}
+        asked = Asked(
+            plugin, "contradictions", f"service {service.name}", STAYS, reached=tuple(sorted(reached - {plugin}))
+        )
+        return guard.call(
             asked, lambda: [_pair(each, sharing) for each in members(service.contradictions(sharing), (tuple,))]
         )
 

@@ -7,7 +7,7 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -299,7 +299,8 @@ class Engine:
         Raises `SettingsRefused`, when what a crash has left is finished or undone.
         """
         try:
-            with self.activity.doing(*READING, LOADING_SECONDS):
+            told = self.workers.telling_of_waiting(job) if self._is_shown else nullcontext()
+            with self.activity.doing(*READING, LOADING_SECONDS), told:
                 inputs = read_pass_inputs(self.layout, store, self.host, self.loader, self._hooks)
         except SettingsRefused as error:
             note_settings(store, error, digest, self.clock())

@@ -29,7 +29,7 @@ from agent.errors.wording import reason_of
 from agent.model.events import Event, EventKind
 from agent.pki.chain import Chain
 from agent.planning import Inquire, Obtain
-from agent.registry.guard import Guard
+from agent.registry.guard import SAY_WAITING, Guard
 from agent.registry.sources import SourceHandle
 from agent.store import Store
 from agent.system.clock import Clock as MachineClock
@@ -237,6 +237,15 @@ class Workers:
     def tell_of_waiting(self, guard: Guard, job: str) -> None:
         """Have it put on the bus which plugin a pass waits for."""
         guard.say_waiting = partial(self._note_waiting, job)
+
+    @contextmanager
+    def telling_of_waiting(self, job: str) -> Iterator[None]:
+        """Have the same done of what is waited for while settings and plugins are loaded."""
+        token = SAY_WAITING.set(partial(self._note_waiting, job))
+        try:
+            yield
+        finally:
+            SAY_WAITING.reset(token)
 
     # In other threads
 

@@ -11,7 +11,7 @@ import sys
 import weakref
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -34,6 +34,8 @@ OBTAIN_SECONDS = 60.0
 """So long a source may take for a chain, where it says that it needs no network: meanwhile the lock is held."""
 SLICE_SECONDS = 1.0
 """The time is counted in these: while the process is stopped, none passes."""
+SAY_WAITING: ContextVar[Callable[[str], object] | None] = ContextVar("SAY_WAITING", default=None)
+"""Is told what guards wait for that have no `say_waiting` yet: while settings and plugins are loaded."""
 AVOIDED = "it hung, or processes died of it; it is asked again when a file has changed, or after a while"
 
 
@@ -49,6 +51,13 @@ class Asked(NamedTuple):
     """What becomes of the subject where the plugin hangs."""
     others: tuple[str, ...] = ()
     """Plugins that take part: those that wrap the hook."""
+    reached: tuple[str, ...] = ()
+    """Plugins whose code the asked one may call: where one of them hangs, that one alone isn't asked again."""
+
+    @property
+    def parties(self) -> tuple[str, ...]:
+        """Return the plugins whose code is known to run."""
+        return (self.plugin, *self.others, *self.reached)
 
 
 class PluginFailed(Exception):
@@ -166,7 +175,7 @@ class Guard:
             speaker.close()
 
     def _refuse(self, asked: Asked) -> None:
-        for plugin in (asked.plugin, *asked.others):
+        for plugin in asked.parties:
             if before := self.hung.get(plugin):
                 raise PluginHangs(plugin, before.hook, before.seconds, asked.subject, asked.effect, before.place)
             if plugin in self.avoided:
@@ -186,7 +195,7 @@ class Guard:
         """Wait for the rest of the time, and say so. Raises `PluginHangs`."""
         place = self._place(thread, asked)
         at = f" (line {place.line})" if place.line else ""
-        (self.say_waiting or self.say)(f"waiting for plugin {place.plugin}: {asked.hook}{at}")
+        (self.say_waiting or SAY_WAITING.get() or self.say)(f"waiting for plugin {place.plugin}: {asked.hook}{at}")
         left = most - self._patience
         while left > 0:
             if thread.ended(min(left, SLICE_SECONDS)):
@@ -197,10 +206,7 @@ class Guard:
         thread.abandon()
         error = PluginHangs(place.plugin, asked.hook, most, asked.subject, asked.effect, where)
         self.hung[place.plugin] = error
-        if place.plugin not in (
-            asked.plugin,
-            *asked.others,
-        ):  # it hangs in another one's code: that one isn't asked by name
+        if place.plugin not in asked.parties:  # it hangs in another one's code: that one isn't asked by name
             self.hung[asked.plugin] = error
         raise error
 

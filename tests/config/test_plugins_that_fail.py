@@ -234,3 +234,73 @@ def test_the_settings_of_a_plugin_that_fail_cost_that_plugin(appliance: ToyAppli
         "ZeroDivisionError: integer division or modulo by zero.\nThe plugin is disabled, everything else goes on. "
         "Correct the settings, or update the plugin; chainwright plugins names its distribution."
     )
+
+
+POND = """
+    from chainwright import Command, Module, Service, hookimpl
+
+    class Pond(Service):
+        name = "pond"
+
+        def contradictions(self, modules):
+            for each in modules.values():
+                each.deep
+            return []
+
+        def reload_command(self, context):
+            return Command(("true",))
+
+    class Fish(Module):
+        '''Fish.'''
+        name = "fish"
+        services = ("pond",)
+        unprobed = "a test"
+
+        @property
+        def deep(self):
+            return 1
+
+        def declare_needs(self, host):
+            return [self.need("a.test")]
+
+    @hookimpl
+    def register_services():
+        return [Pond]
+
+    @hookimpl
+    def register_modules():
+        return [Fish]
+"""
+FROG = """
+    import time
+    from chainwright import Module, hookimpl
+
+    class Frog(Module):
+        '''Frogs.'''
+        name = "frog"
+        services = ("pond",)
+        unprobed = "a test"
+
+        @property
+        def deep(self):
+            time.sleep(600)
+
+        def declare_needs(self, host):
+            return [self.need("b.test")]
+
+    @hookimpl
+    def register_modules():
+        return [Frog]
+"""
+
+
+def test_a_module_that_hangs_while_its_service_compares_it_costs_itself_only(appliance: ToyAppliance):
+    appliance.drop_in("fish", POND)
+    appliance.drop_in("frog", FROG)
+    found = loaded(appliance, "[modules.fish]\n[modules.frog]")
+    assert sorted(found.modules) == ["fish", "stunnel"]
+    assert told(appliance, found.entries["frog"].error) == (
+        'frog (frog.py:13): The plugin "frog" did not answer contradictions within 0.2 s, and is not asked again '
+        "meanwhile.\nIts last generation stays in place, the others go on. "
+        "Correct or update it; chainwright plugins names its distribution."
+    )

@@ -117,6 +117,33 @@ def test_what_a_pass_waits_for_is_an_event_of_its_job(appliance: Deployed):
         assert [each.job for each in store.journal.since() if each.kind is EventKind.PLUGIN_AWAITED]
 
 
+SLOW_AT_FIRST = SLOW.replace(
+    "    def declare_needs",
+    """    @field_validator("seconds")
+    @classmethod
+    def slowly(cls, seconds):
+        time.sleep(0.15)
+        return seconds
+
+    def declare_needs""",
+).replace("import time\n", "import time\nfrom pydantic import field_validator\ntime.sleep(0.15)\n")
+
+
+def test_what_is_waited_for_while_plugins_are_loaded_is_told_like_the_rest(appliance: Deployed):
+    install(appliance, "slow", SLOW_AT_FIRST)
+    appliance.loader = short
+    appliance.settings('hostname = "gw"\n[modules.slow]\nseconds = 0\n')
+    engine = appliance.engine()
+    engine.job = "1234"
+    engine.apply()
+    lines = [number for number, each in enumerate(SLOW_AT_FIRST.splitlines(), 1) if "time.sleep(0.15)" in each]
+    told = [(each.text, each.job) for each in appliance.events if each.kind is EventKind.PLUGIN_AWAITED]
+    assert list(dict.fromkeys(told)) == [
+        (f"waiting for plugin slow: its import (line {lines[0]})", "1234"),
+        (f"waiting for plugin slow: the validation of its settings (line {lines[1]})", "1234"),
+    ]
+
+
 def test_an_engine_names_the_plugins_that_did_not_answer(appliance: Deployed):
     install(appliance, "slow", SLOW)
     appliance.loader = short
