@@ -73,8 +73,8 @@ class ServiceTables:
                 return {name: _failed(entry, {service.name: error}) for name, entry in entries.items()}
             found = dict(entries)
             for name in hanging:
-                told = PluginHangs(error.plugin, error.hook, error.seconds, name, STAYS, error.place)
-                found[name] = replace(entries[name], module=None, error=told)
+                hung = PluginHangs(error.plugin, error.hook, error.seconds, name, STAYS, error.place)
+                found[name] = replace(entries[name], module=None, error=hung)
             return self._compared(service, found)
         return dict(entries)
 

@@ -35,7 +35,7 @@ class ImportFailed(LoadError):
 
     code = "plugin.import_failed"
     cause = "Its import failed: {why:sentence}"
-    fix = f"Install what it lacks, or update it, then: {LIST}"
+    fix = f"{{cure}}, then: {LIST}"
     detail = "{error:place}"
     error: BaseException
     place: str = ""
@@ -47,6 +47,19 @@ class ImportFailed(LoadError):
     def why(self) -> str:
         """What was raised, and what was meant."""
         return "; ".join(each for each in (reason_of(self.error), self.hint) if each)
+
+    @property
+    def cure(self) -> str:
+        """What mends it: somebody who administers an appliance can install what is missing, the rest is its author's."""
+        match self.error:
+            case SyntaxError(lineno=int(line)) if line > 0:
+                return f"Correct line {line}, or update it"
+            case ModuleNotFoundError():
+                return "Install what it lacks, or update it"
+            case ImportError():
+                return "Correct that import, or update it"
+            case _:
+                return "Correct it, or tell its author"
 
 
 class VersionRefused(LoadError):

@@ -441,6 +441,9 @@ EXAMPLES: list[AgentError] = [
     plugin_loading.ImportFailed(*WHO, ModuleNotFoundError("No module named 'postfix'")),
     plugin_loading.ImportFailed(*WHO, SystemExit(3)),
     plugin_loading.ImportFailed(
+        *WHO, SyntaxError("invalid syntax", ("/opt/mail.py", 3, 1, "def (", 3, 2)), "/opt/mail.py:3"
+    ),
+    plugin_loading.ImportFailed(
         *WHO, ImportError("cannot import name 'Modul' from 'chainwright'"), "", 'did you mean "Module"?'
     ),
     plugin_loading.VersionRefused(*WHO, "2.0", "1.0", "Update Chainwright, or install an older release of the plugin"),

@@ -31,6 +31,7 @@ from agent.daemon.delivery import ListenersInForce
 from agent.daemon.delivery_marks import DeliveryMarks
 from agent.engine.engine import Engine
 from agent.engine.settings_in_force import KeptSettings
+from agent.errors.plugin_loading import ImportFailed
 from agent.registry.discovery import candidates, culprits_of
 from agent.registry.guard import Guard
 from agent.registry.listeners import Listener
@@ -264,6 +265,8 @@ def test_a_mistake_costs_its_plugin_only_and_is_told_with_its_place(box: Box, ro
             write(row.kind, ROWS[row.kind])
         box.assert_good(new=row.words.get("met") not in STAYS)
         assert said == row.said
+        fixes = {each["problem"]["fix"] for each in status["findings"] if each["problem"]["code"] == ImportFailed.code}
+        assert "cure" not in row.words or fixes == {f"{row.words['cure']}, then: chainwright plugins"}
         expected, says = CODES.get(row.words.get("met", ""), (3, True))
         is_alone = len(status["findings"]) == len(said)  # else the code is also about what an earlier row has left
         assert (code if is_alone else expected, bool(said)) == (expected, says)
