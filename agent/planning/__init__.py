@@ -41,10 +41,10 @@ from agent.planning.inquiries import Inquiries
 from agent.planning.kept_keys import keys_to_prepare
 from agent.planning.modules import Modules
 from agent.planning.orders import Orders
+from agent.planning.questions import dns_questions, policy_questions
 from agent.planning.root_life import RootLife
 from agent.planning.signing import Signing
 from agent.planning.state import WAITING_AGAIN, ClockDoubt, Declared, State
-from agent.planning.tlsa import PolicyQuestions, TlsaQuestions
 
 LOCAL = "local"
 
@@ -142,7 +142,7 @@ def plan(
     roots = RootLife(state, bindings, now)
     roots.consider(wanted=any(each.source == LOCAL for each in orders.due))
     root, obtain = _held_back(state, roots.due, orders.due, bindings)
-    dns, policies = TlsaQuestions(needs, state, now), PolicyQuestions(needs, state, now)
+    dns, policies = dns_questions(needs, state, now), policy_questions(needs, state, now)
     asking = _asking(state, now)
     keys: list[Action] = [*keys_to_prepare(needs, state), *dns.due, *policies.due]
     instants = [*roots.instants, *orders.instants, *inquiries.instants, *modules_plan.instants]
