@@ -36,6 +36,8 @@ class File:
         ]  # a path object takes four times as long
         if self.path.startswith("/") or ".." in parts or not parts:
             raise ValueError(f'file path "{self.path}" must be relative to the generation, without ".."')
+        if not self.path.isprintable():
+            raise ValueError(f"file path {self.path!a} must be printable")
         if self.mode & 0o007 & ~self._open_to_others:
             raise ValueError(f'file "{self.path}" must not be open to other users (mode {self.mode:04o})')
 

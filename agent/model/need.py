@@ -16,6 +16,8 @@ from agent.system.names import is_address, is_public, parse_name
 
 SLOT = re.compile(r"[a-z0-9_][a-z0-9._-]{0,127}")
 """A slot is a directory's name and part of addresses and logs."""
+MOST_NAMES = 1000
+"""Of one chain: a handshake of more than some dozen kilobytes is refused by most clients."""
 CHAIN_ID = re.compile(r"[0-9a-f]{1,64}", re.IGNORECASE)
 """The beginning of a chain's id, or all of it."""
 
@@ -86,8 +88,13 @@ class Need:
     def __post_init__(self) -> None:
         if not SLOT.fullmatch(self.slot):
             raise ValueError(f'slot "{self.slot}" must be lower-case letters, digits, ".", "_" or "-"')
+        object.__setattr__(self, "slot", str.__str__(self.slot))  # a class derived from str may compare as it likes
         if not self.names:
             raise ValueError(f'slot "{self.slot}" asks for a chain without a name')
+        if len(self.names) > MOST_NAMES:
+            raise ValueError(
+                f'slot "{self.slot}" asks for a chain with {len(self.names)} names, more than {MOST_NAMES}'
+            )
         if not self.key_types:
             raise ValueError(f'slot "{self.slot}" accepts no key type')
         if not _all_are(self.key_types, KeyType):

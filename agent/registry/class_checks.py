@@ -15,6 +15,7 @@ from agent.registry.places import line_of_attribute
 
 CLOSE = 0.8
 """How alike a name has to be for one that is misspelt."""
+IDENTITY = ("__eq__", "__hash__")
 
 
 def mistakes(
@@ -34,6 +35,10 @@ def mistakes(
             reason = _misspelt(base, name, own)
         if reason:
             yield at_line(owner, name, reason)
+    for owner in filter(_is_plugin_s, kind.__mro__):
+        for name in IDENTITY:
+            if inspect.isfunction(value := vars(owner).get(name)) and value.__module__ == owner.__module__:
+                yield at_line(owner, name, f'"{name}" may not be overridden: the core tells modules apart by it')
 
 
 def at_line(kind: type, name: str, reason: str) -> str:

@@ -13,7 +13,7 @@ from agent.registry.contract_checks import Owner
 from agent.registry.culprits import Culprits
 from agent.registry.drop_ins import drop_ins
 from agent.registry.found_plugin import FoundPlugin
-from agent.registry.guard import Asked, Guard, PluginFailed
+from agent.registry.guard import IMPORT, Asked, Guard, PluginFailed
 from agent.registry.import_hints import hint_of, place_of_mistake
 from agent.registry.packages import check_package, homes
 from agent.registry.versions import check_written_version
@@ -34,7 +34,7 @@ def load(candidate: FoundPlugin, guard: Guard) -> object:
     if candidate.problem:
         raise candidate.problem
     owner = candidate.owner
-    asked = Asked(owner.plugin, "its import", f'plugin "{owner.plugin}"', DISABLED)
+    asked = Asked(owner.plugin, IMPORT, f'plugin "{owner.plugin}"', DISABLED)
     try:
         return guard.call(asked, candidate.load, contract=(PackageRefused,), most=guard.import_seconds)
     except PluginFailed as failed:

@@ -19,6 +19,7 @@ from agent.errors.plugin import PluginHangs
 from agent.registry.call_thread import Call, CallThread
 from agent.registry.culprits import Culprits, Place
 from agent.registry.plugin_output import SPEAKER, Speaker, listen
+from agent.registry.process_state import Changes, ProcessChanged, ProcessWatch
 from agent.registry.tracing import HookTrace, trace_of
 from agent.registry.wrapper_faults import misused
 from agent.system.activity import HOOK_SECONDS, Activity
@@ -36,6 +37,8 @@ SLICE_SECONDS = 1.0
 """The time is counted in these: while the process is stopped, none passes."""
 SAY_WAITING: ContextVar[Callable[[str], object] | None] = ContextVar("SAY_WAITING", default=None)
 """Is told what guards wait for that have no `say_waiting` yet: while settings and plugins are loaded."""
+IMPORT = "its import"
+"""What is asked of a plugin when it is loaded."""
 AVOIDED = "it hung, or processes died of it; it is asked again when a file has changed, or after a while"
 
 
@@ -108,6 +111,7 @@ class Guard:
         self.import_seconds = imports
         self.obtain_seconds = obtaining
         self._idle: list[CallThread] = []
+        self._watch = ProcessWatch()
         weakref.finalize(self, _end_all, self._idle).atexit = False  # its threads would go on waiting
         self._process = os.getpid()
 
@@ -144,17 +148,30 @@ class Guard:
         listen()
         stdout = sys.stdout
         seconds = max(HOOK_SECONDS, 2 * most)  # another process ends this one only where giving up fails
-        with self.activity.doing(f"plugin {asked.plugin}", f"{asked.hook} of {asked.subject}", seconds):
-            thread.begin(call)
-            if not thread.ended(min(self._patience, most)):
-                self._wait(thread, asked, most)
+        self._watch.begin()
+        try:
+            with self.activity.doing(f"plugin {asked.plugin}", f"{asked.hook} of {asked.subject}", seconds):
+                thread.begin(call)
+                if not thread.ended(min(self._patience, most)):
+                    self._wait(thread, asked, most)
+        finally:
+            changes = self._watch.end()
         self._idle.append(thread)
         speaker.close()
         if sys.stdout is not stdout:
             sys.stdout = stdout
-        if call.error is None:
-            return call.value  # type: ignore[return-value]
-        raise self._what(asked, call.error, contract)
+        if call.error is not None:
+            raise self._what(asked, call.error, contract)
+        if changes.words:
+            self._tell(asked, changes)
+        return call.value  # type: ignore[return-value]
+
+    def _tell(self, asked: Asked, changes: Changes) -> None:
+        """Raise `PluginFailed`; but libraries change things at their import, for which nobody is to be blamed."""
+        if changes.is_known and asked.hook != IMPORT:
+            raise PluginFailed(asked, ProcessChanged(f"it changed the process's {changes.words}, which was put back"))
+        whose = f"plugin {asked.plugin}" if changes.is_known else f"one of some plugins, {asked.plugin} among them,"
+        self.say(f"{whose} changed the process's {changes.words}; it was put back")
 
     def here(self, asked: Asked, work: Callable[[], T], *, contract: tuple[type[BaseException], ...] = ()) -> T:
         """Do the same in this thread and without a limit: for what takes its time, and is stopped by other means."""
@@ -166,11 +183,13 @@ class Guard:
         speaker = Speaker(asked.plugin, self.say)
         listen()
         token = SPEAKER.set(speaker)
+        self._watch.begin()
         try:
             return work()
         except (Exception, SystemExit) as error:
             raise self._what(asked, error, contract) from error
         finally:
+            self._watch.end()
             SPEAKER.reset(token)
             speaker.close()
 
@@ -186,6 +205,7 @@ class Guard:
         if self._process != os.getpid():
             self._process = os.getpid()
             self._idle.clear()
+            self._watch = ProcessWatch()
         try:
             return self._idle.pop()
         except IndexError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TextIO
 
@@ -56,10 +58,15 @@ class PluginOutput:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._speaker = Speaker("in a thread of its own", _to_stderr)
+
+    def _threads(self) -> Speaker | None:
+        """Return who writes where it isn't the command, which is the main thread: plugins may leave threads behind."""
+        return None if threading.current_thread() is threading.main_thread() else self._speaker
 
     def write(self, text: str) -> int:
         """Write, or tell the log."""
-        speaker = SPEAKER.get()
+        speaker = SPEAKER.get() or self._threads()
         if speaker is None:
             return self._stream.write(text)
         speaker.hear(text)
@@ -102,6 +109,11 @@ class _Octets:
 
     def flush(self) -> None:
         """Keep nothing back."""
+
+
+def _to_stderr(text: str) -> None:
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{text}\n")
 
 
 def listen() -> None:

@@ -62,6 +62,10 @@ class Command:
         object.__setattr__(self, "argv", tuple(map(str, self.argv)))
         if any("\0" in argument for argument in self.argv):
             raise ValueError("an argument of a command can't hold a NUL byte")
+        if not _is_passable("".join(self.argv)):
+            raise ValueError("an argument of a command holds half of a surrogate pair, which is no text")
+        if self.environment and not _is_environment(self.environment):
+            raise TypeError("the environment of a command maps names to texts, for example {'LANG': 'C'}")
 
     def __str__(self) -> str:
         return " ".join(self.argv)
@@ -74,6 +78,22 @@ class Command:
             return program
         found = next((each for each in self.argv[1:] if not each.startswith("-")), program)
         return Path(found).stem if "/" in found else found
+
+
+def _is_passable(text: str) -> bool:
+    """Whether a process can be given a text; octets that are no UTF-8 are, as `os.fsdecode` writes them."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_environment(values: object) -> bool:
+    if not isinstance(values, Mapping):
+        return False
+    texts = [each for pair in values.items() for each in pair]
+    return all(isinstance(each, str) and "\0" not in each and _is_passable(each) for each in texts)
 
 
 @dataclass(frozen=True, slots=True)

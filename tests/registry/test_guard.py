@@ -16,7 +16,7 @@ import pytest
 from agent.errors.plugin import STAYS, PluginHangs
 from agent.registry.answers import WrongAnswer, exactly, instant, members, one_of, text
 from agent.registry.culprits import Culprits
-from agent.registry.guard import Asked, Guard, PluginFailed
+from agent.registry.guard import IMPORT, Asked, Guard, PluginFailed
 from agent.registry.plugin_output import PluginOutput
 from support.waiting import until
 
@@ -333,3 +333,65 @@ def test_right_answers_are_taken():
     assert members((each for each in (1, 2)), (int,)) == [1, 2]
     assert one_of(None, (str,)) is None
     assert text("a") == "a"
+
+
+SHARED = """
+import os, sys, threading
+def leave_a_thread():
+    thread = threading.Thread(target=print, args=("noise",)); thread.start(); thread.join()
+def change(): os.chdir("/"); os.environ["CHANGED"] = "1"; os.environ.pop("KEPT", None)
+def change_and_fail(): change(); raise ValueError("no")
+def change_together(barrier): change(); barrier.wait(10)
+"""
+
+
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KEPT", "1")
+    return made(tmp_path / "tunnel.py", SHARED)
+
+
+def assert_as_before(tmp_path: Path) -> None:
+    assert (Path.cwd(), os.environ.get("CHANGED"), os.environ["KEPT"]) == (tmp_path, None, "1")
+
+
+def test_what_a_call_changes_for_the_whole_process_is_put_back_and_costs_it_its_answer(
+    shared: ModuleType, tmp_path: Path
+):
+    guard = Guard()
+    with pytest.raises(PluginFailed) as failed:
+        guard.call(ASKED, shared.change)
+    assert str(failed.value.error) == "it changed the process's environment, working directory, which was put back"
+    assert_as_before(tmp_path)
+    with pytest.raises(PluginFailed) as failed:
+        guard.call(ASKED, shared.change_and_fail)
+    assert str(failed.value.error) == "no"
+    assert_as_before(tmp_path)
+
+
+def test_what_an_import_changes_is_put_back_and_told(shared: ModuleType, tmp_path: Path):
+    said: list[str] = []
+    Guard(say=said.append).call(Asked("tunnel", IMPORT, "tunnel"), shared.change)
+    assert said == ["plugin tunnel changed the process's environment, working directory; it was put back"]
+    assert_as_before(tmp_path)
+
+
+def test_of_calls_that_run_together_none_is_blamed(shared: ModuleType, tmp_path: Path):
+    said: list[str] = []
+    guard, barrier = Guard(say=said.append), threading.Barrier(2)
+    calls = [threading.Thread(target=guard.call, args=(ASKED, lambda: shared.change_together(barrier))) for _ in "ab"]
+    for each in calls:
+        each.start()
+    for each in calls:
+        each.join(10)
+    words = (
+        "one of some plugins, tunnel among them, changed the process's environment, working directory; it was put back"
+    )
+    assert said == [words]
+    assert_as_before(tmp_path)
+
+
+def test_what_a_thread_prints_is_not_the_output_of_the_command(shared: ModuleType, capsys: pytest.CaptureFixture[str]):
+    Guard().call(ASKED, shared.leave_a_thread)
+    assert capsys.readouterr() == ("", "plugin in a thread of its own printed: noise\n")

@@ -97,6 +97,7 @@ class Kind:
 KINDS = {
     "declared": Kind(IMPORTS + MODULE, REGISTERED, body=True),
     "asked": Kind(IMPORTS + MODULE, REGISTERED, body=True),
+    "hostile": Kind(IMPORTS + MODULE, REGISTERED, body=True),
     "sources": Kind(
         IMPORTS + SOURCE,
         REGISTERED_SOURCE,
