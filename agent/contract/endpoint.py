@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.system.argument_types import refuse_wrong_types
+
 if TYPE_CHECKING:
     from agent.contract.fields import Listen
     from agent.model.need import HostFacts
@@ -125,6 +127,7 @@ class Endpoint:
             raise ValueError(f"the port of an endpoint must be a number from 1 to 65535, and is {self.port!r}")
         if not (self.port or self.path or self.probe):
             raise ValueError("an endpoint has a port or a path")
+        refuse_wrong_types(self)
 
     @property
     def address(self) -> Address:

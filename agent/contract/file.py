@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from agent.contract.fields import Secret
 from agent.pki.encoding import Format, Part
+from agent.system.argument_types import refuse_wrong_types
 
 READ = 0o004
 """Of others, in a file's mode."""
@@ -31,6 +32,7 @@ class File:
     """What is at that path: a link to the file, a copy of it, or a link to the directory that it is in."""
 
     def __post_init__(self) -> None:
+        refuse_wrong_types(self)
         parts = [
             part for part in self.path.split("/") if part not in {"", "."}
         ]  # a path object takes four times as long
@@ -60,8 +62,8 @@ class ChainFile(File):
     """Of a PKCS#12 file. None: it has none."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parts", tuple(Part(part) for part in self.parts))
         File.__post_init__(self)
+        object.__setattr__(self, "parts", tuple(Part(part) for part in self.parts))
         if self.password is not None and self.format is not Format.PKCS12:
             raise ValueError(f'file "{self.path}" has a password, which only pkcs12 can have')
 

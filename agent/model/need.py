@@ -12,6 +12,7 @@ from functools import cached_property
 
 from agent.model.kept_key import KeyReuse
 from agent.pki.chain import KeyType, Purpose
+from agent.system.argument_types import refuse_wrong_types
 from agent.system.names import is_address, is_public, parse_name
 
 SLOT = re.compile(r"[a-z0-9_][a-z0-9._-]{0,127}")
@@ -86,6 +87,7 @@ class Need:
     """Filled in by the core."""
 
     def __post_init__(self) -> None:
+        refuse_wrong_types(self)
         if not SLOT.fullmatch(self.slot):
             raise ValueError(f'slot "{self.slot}" must be lower-case letters, digits, ".", "_" or "-"')
         object.__setattr__(self, "slot", str.__str__(self.slot))  # a class derived from str may compare as it likes

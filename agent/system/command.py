@@ -10,10 +10,12 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import IO, Protocol
 
 from agent.system.activity import COMMAND_SECONDS, Activity
+from agent.system.argument_types import refuse_wrong_types
 from agent.system.environment import environment_with
 from agent.system.processes import NoProcess, handle_of
 from agent.system.text import printable
@@ -57,9 +59,11 @@ class Command:
     """Whether it leaves a daemon behind: systemd gives that a unit of its own where the agent is in one."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.argv, str) or not self.argv:
+        if isinstance(self.argv, str | bytes) or not self.argv:
             raise TypeError("a command is a tuple of arguments, for example ('nginx', '-t'), not a shell string")
-        object.__setattr__(self, "argv", tuple(map(str, self.argv)))
+        argv = (str(each) if isinstance(each, int | float | PathLike) else each for each in self.argv)
+        object.__setattr__(self, "argv", tuple(argv))
+        refuse_wrong_types(self)
         if any("\0" in argument for argument in self.argv):
             raise ValueError("an argument of a command can't hold a NUL byte")
         if not _is_passable("".join(self.argv)):
@@ -105,6 +109,7 @@ class Signal:
     name: str = "HUP"
 
     def __post_init__(self) -> None:
+        refuse_wrong_types(self)
         if f"SIG{self.name}" not in signal.Signals.__members__:
             raise ValueError(f'there is no signal "{self.name}", write for example "HUP" or "USR1"')
 
