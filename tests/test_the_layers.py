@@ -181,27 +181,45 @@ def test_plugins_import_the_public_api_and_themselves_only(module: str):
 
 def loaded(modules: list[str], heavy: list[str]) -> list[str]:
     """Return which of `heavy` are there after importing `modules` in a new process."""
+    return loaded_each([], [modules], heavy)[0]
+
+
+def loaded_each(first: list[str], imports: list[list[str]], heavy: list[str]) -> list[list[str]]:
+    """Return which of `heavy` are there after each of `imports`, in a process of its own that has `first` already."""
     script = (
-        "import importlib, json, sys\n"
-        "modules, heavy = json.loads(sys.argv[1])\n"
-        "for module in modules: importlib.import_module(module)\n"
-        "print(json.dumps([name for name in heavy if name in sys.modules]))"
+        "import importlib, json, os, sys\n"
+        "first, imports, heavy = json.load(sys.stdin)\n"
+        "for module in first: importlib.import_module(module)\n"
+        "for modules in imports:\n"
+        "    if not (child := os.fork()):\n"
+        "        for module in modules: importlib.import_module(module)\n"
+        "        print(json.dumps([name for name in heavy if name in sys.modules]), flush=True)\n"
+        "        os._exit(0)\n"
+        "    os.waitpid(child, 0)\n"
     )
-    argument = json.dumps([modules, heavy])
-    said = subprocess.run([sys.executable, "-c", script, argument], capture_output=True, text=True, check=True)
-    return json.loads(said.stdout)
+    asked = json.dumps([first, imports, heavy])
+    said = subprocess.run([sys.executable, "-c", script], input=asked, capture_output=True, text=True, check=True)
+    assert len(said.stdout.splitlines()) == len(imports), said.stderr
+    return [json.loads(line) for line in said.stdout.splitlines()]
+
+
+def light(heavy: list[str]) -> list[str]:
+    """Return the modules that import none of `heavy`."""
+    users = {user for each in heavy for user in HEAVY[each]}
+    return [module for module in MODULES if module not in users | ON_DEMAND | {"agent.__main__"}]
 
 
 def test_what_is_heavy_is_not_imported_before_it_is_used():
-    for heavy, users in HEAVY.items():
-        light = [module for module in MODULES if module not in users | ON_DEMAND | {"agent.__main__"}]
-        assert loaded(light, [heavy]) == [], heavy
+    imports = [light([heavy]) for heavy in HEAVY]
+    for heavy, found in zip(HEAVY, loaded_each(light([*HEAVY]), imports, [*HEAVY]), strict=True):
+        assert heavy not in found
 
 
 def test_what_is_said_to_be_heavy_is():
-    for heavy, users in HEAVY.items():
-        for user in users:
-            assert loaded([user], [heavy]) == [heavy], user
+    """Each is imported by a process that has what is light: that has loaded nothing heavy, as the test above says."""
+    users = [(heavy, user) for heavy, users in HEAVY.items() for user in users]
+    found = loaded_each(light([*HEAVY]), [[user] for _, user in users], [*HEAVY])
+    assert [(heavy, user) for (heavy, user), there in zip(users, found, strict=True) if heavy not in there] == []
 
 
 def test_a_run_with_nothing_to_do_imports_neither_pydantic_nor_pluggy():

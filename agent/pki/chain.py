@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from agent.errors.problem import rfc3339
-from agent.pki.key import KeyType, generate_key, key_type_of, load_key
+from agent.pki.key import KeyType, generate_key, key_type_of, load_key, load_known_key
 from agent.pki.purpose import Purpose
 from agent.system.names import covers_all
 
@@ -203,10 +203,15 @@ class Chain(CertificationPath):
 
     @classmethod
     def from_pem(cls, certificates: bytes, key: bytes) -> Self:
-        """Read back a chain that was written in order: leaf, intermediates, the root where it is known, then other roots."""
+        """Read back a chain that was written in order: leaf, intermediates, the root where it is known, then other roots.
+
+        Its key is one that was read or made before, as for `load_known_key`.
+        """
         leaf, intermediates, roots = _in_order(certificates)
         anchor = roots[0] if roots else None
-        return cls(key=load_key(key), leaf=leaf, intermediates=intermediates, anchor=anchor, other_roots=roots[1:])
+        return cls(
+            key=load_known_key(key), leaf=leaf, intermediates=intermediates, anchor=anchor, other_roots=roots[1:]
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.errors.base import AgentError
 from agent.pki.account_key import thumbprint
-from agent.pki.key import key_pem, load_key
+from agent.pki.key import key_pem, load_key, load_known_key
 from agent.store.connection import Connection
 from agent.store.instants import read_known, written
 from agent.store.sealing import Sealer
@@ -74,7 +74,7 @@ class AccountKeys:
 
     def _first(self, query: str, *values: str) -> PrivateKey | None:
         for row in self._database.checked("account_keys", query, list(values)):
-            return load_key(self._sealer.open(row["sealed_key"], _context(row["thumbprint"])))
+            return load_known_key(self._sealer.open(row["sealed_key"], _context(row["thumbprint"])))
         return None
 
     def add(self, key: PrivateKey, now: datetime) -> AccountKeyRecord:

@@ -42,12 +42,12 @@ class KeptKeys:
 
     def load(self, kept: KeptKey) -> PrivateKey | None:
         """Return a key itself; None where it isn't there, or was given up. Raises `SealBroken`, `RowDamaged`, `ChainError`."""
-        from agent.pki.key import load_key
+        from agent.pki.key import load_known_key
 
         query = "select request, spki, sealed_key from kept_keys where request = ? and spki = ?"
         for row in self._database.checked("kept_keys", query, [kept.request, kept.spki]):
             if row["sealed_key"] is not None:
-                return load_key(self._sealer.open(row["sealed_key"], _context(kept.request, kept.spki)))
+                return load_known_key(self._sealer.open(row["sealed_key"], _context(kept.request, kept.spki)))
         return None
 
     def add(self, request: str, key: PrivateKey, role: KeyRole, now: datetime) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
@@ -39,6 +39,7 @@ from agent.pki.chain import (
     load_certificates,
     load_key,
 )
+from agent.pki.key import load_known_key
 from agent.pki.signing_request import request_pem
 from support.cas.certificates import DAY, NOW, issue, key_pem, p256_key, pem, root, rsa_key
 
@@ -423,6 +424,16 @@ def test_a_key_that_can_not_be_read_is_refused_with_a_reason_and_without_its_byt
     assert cause(caught) == f"The private key can't be read: {reason}."
     assert caught.value.__cause__ is None
     assert caught.value.problem.detail == ""
+
+
+def test_the_numbers_of_an_rsa_key_are_checked_when_it_comes_in_and_not_each_time_that_it_is_read_back():
+    good = rsa_key().private_numbers()
+    numbers = rsa.RSAPrivateNumbers(good.p, good.q, good.d + 2, good.dmp1, good.dmq1, good.iqmp, good.public_numbers)
+    damaged = key_pem(numbers.private_key(unsafe_skip_rsa_key_validation=True))
+    with pytest.raises(KeyUnreadable) as caught:
+        load_key(damaged)
+    assert cause(caught) == "The private key can't be read: it is damaged or not a key."
+    assert load_known_key(damaged).public_key().public_numbers() == good.public_numbers
 
 
 def test_a_weak_key_is_refused_when_it_is_read():
