@@ -39,6 +39,7 @@ def close_pass(store: Store, inputs: PassInputs, declared: Declarations, made: P
     bound = bound_chains(store, made)
     complete = with_known_roots(store, inputs.enabled.layout, bound)
     noted = _conditions(store, inputs, declared, made, bound, now)
+    policies = _policies(inputs)
     pid_files = inputs.enabled.pid_files()
     overrides = read_overrides(inputs.enabled)
     with store.write():
@@ -46,7 +47,7 @@ def close_pass(store: Store, inputs: PassInputs, declared: Declarations, made: P
             store.chains.warn(chain.id, chain.warnings)
         store.modules.put(declared.records)
         store.endpoints.keep_modules(record.name for record in declared.records)
-        remember_policies(store, _policies(inputs))
+        remember_policies(store, policies)
         store.remember("pid files", "\n".join(map(str, pid_files)))
         store.remember("next at", written(made.next_at) or "")
         store.remember(BESIDE_NAMES, _beside_names(made, now))
