@@ -157,7 +157,11 @@ class Uses:
 
     def _elsewhere(self, binding: Binding, present: Deployment) -> tuple[str | None, Status, Problem | None]:
         outcome = None if present.outcome is Outcome.LIVE else str(present.outcome)
-        problem = present.problem or self._why_left_out(binding) or self._why_not_yet(binding.module)
+        record = self._modules.get(binding.module)
+        problem = (
+            record.problem if record else None
+        )  # it can't be asked: what kept it from serving before is not tried again
+        problem = problem or present.problem or self._why_left_out(binding) or problems.not_switched(binding.module)
         return outcome, Status.NOT_DEPLOYED, problem
 
     def _why_left_out(self, binding: Binding) -> Problem | None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from agent.errors.deploy import NotIncluded
+from agent.errors.plugin import PluginHangs
 from agent.errors.problem import Problem, rfc3339
 from agent.health.assessment import health
 from agent.health.snapshot import Snapshot
@@ -272,3 +273,13 @@ def test_a_command_of_a_finding_about_a_root_names_it_where_it_would_be_of_anoth
     assert "begin --at DATE --of 999999999999" in fixes(beside[0], prepared)
     assert "retire --at DATE --of 888888888888" in fixes(beside[1], before)
     assert fixes(ends) == ["reissue --dry-run --of cccccccccccc"]
+
+
+def test_what_a_module_that_hangs_was_refused_for_before_is_no_longer_told():
+    hangs = PluginHangs("mail", "declare_needs", 30.0, "mail").problem
+    broken = {"mail": Deployment("mail", 1, Outcome.BROKEN, problem=OWN, at=NOW)}
+    chain = bought(days=90)
+    before = health(served(chain, deployments=broken), NOW)
+    assert [each.problem for each in before.findings] == [OWN]
+    found = health(served(chain, deployments=broken, modules=(replace(MAIL, problem=hangs),)), NOW)
+    assert [(each.kind, each.problem) for each in found.findings] == [(SubjectKind.CHAIN, hangs)]
