@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from agent.engine.policies import POLICIES, remembered_policies
-from agent.errors.plugin import ImportFailed, PolicyMissing
+from agent.errors.plugin import PolicyMissing
+from agent.errors.plugin_loading import ImportFailed
 from agent.errors.settings import SettingsRefused
 from agent.model.deployment import Outcome
 from agent.model.finding import Severity, SubjectKind
