@@ -26,6 +26,12 @@ DEBUG = "chainwright.debug"
 """In the context's `meta`: whether tracebacks are wanted."""
 
 
+def wants_details() -> bool:
+    """Whether the command line has ``--debug``."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.meta.get(DEBUG))
+
+
 @dataclass
 class Invocation:
     """The options of every command line."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli.check_plugin import check
-from agent.cli.commands import DEBUG, CommandGroup, Invocation, json_option
+from agent.cli.commands import CommandGroup, Invocation, json_option, wants_details
 from agent.cli.exit_codes import DEGRADED, DONE
 from agent.cli.new_plugin import new
 from agent.cli.output import columns, print_json, width
@@ -58,7 +58,7 @@ def _trace(error: PluginError) -> list[str]:
     import traceback
 
     raised = getattr(error, "error", None)
-    if raised is None or not click.get_current_context().meta.get(DEBUG):
+    if raised is None or not wants_details():
         return []
     return indented("".join(traceback.format_exception(raised)))
 

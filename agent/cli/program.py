@@ -158,7 +158,7 @@ def _debug_option() -> click.Option:
         expose_value=False,
         is_eager=True,
         callback=_keep_debug,
-        help="Show the traceback of an error.",
+        help="Show the traceback of an error, and where in a plugin something has failed.",
     )
 
 

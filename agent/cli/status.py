@@ -7,7 +7,7 @@ from datetime import datetime
 
 import click
 
-from agent.cli.commands import Invocation, command
+from agent.cli.commands import Invocation, command, wants_details
 from agent.cli.exit_codes import DEGRADED
 from agent.cli.output import columns, width
 from agent.cli.words import counted, place_in, seen, shortened
@@ -38,6 +38,8 @@ SHOWN_STATES = 10
 """States of services that are shown without ``--all``."""
 OF_SERVICES = "deploy."
 """Codes of problems whose detail is what a service has printed."""
+OF_PLUGINS = "plugin."
+"""Codes of problems whose detail is where code of a plugin has failed: shown with ``--debug``."""
 
 
 @command(
@@ -91,7 +93,7 @@ def _finding_lines(finding: Finding, now: datetime) -> Iterator[str]:
     yield f"{finding.name}: {_file(finding)}{problem.cause}{again}"
     if problem.effect or problem.fix:
         yield f"    {' '.join(part for part in (problem.effect, problem.fix) if part)}"
-    if problem.code.startswith(OF_SERVICES):
+    if problem.code.startswith(OF_SERVICES) or (problem.code.startswith(OF_PLUGINS) and wants_details()):
         yield from indented(problem.detail)
 
 

@@ -562,3 +562,8 @@ def test_what_a_plugin_raised_is_shown_with_its_traceback_where_that_is_asked_fo
     assert told in lines[first - 2]
     assert f'        File "{tunnel.layout.plugins}/lacking.py", line 2, in find' in lines
     assert "      ModuleNotFoundError: No module named 'nothing_like_this'" in lines
+    place = f'      File "{tunnel.layout.plugins}/lacking.py", line 2, in find'
+    for command in ("apply", "status"):
+        plain, debugged = up.run(command), up.run("--debug", command)
+        assert place not in plain.stdout + plain.stderr
+        assert place in debugged.stdout + debugged.stderr
