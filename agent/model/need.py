@@ -101,8 +101,6 @@ class Need:
             raise ValueError(f'slot "{self.slot}" accepts no key type')
         if not _all_are(self.key_types, KeyType):
             raise ValueError(f'the key_types of slot "{self.slot}" must be a tuple of KeyType')
-        if self.sources is not None and not _all_are(self.sources, str):
-            raise ValueError(f'the sources of slot "{self.slot}" must be a tuple of texts, for example ("local",)')
         names = tuple(dict.fromkeys(parse_name(name) for name in self.names))
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "pin", _canonical_pin(self.pin))
