@@ -39,6 +39,7 @@ from agent.registry.plugins import Registry
 from agent.sources import BUILT_IN
 from agent.store import Store
 from agent.system.layout import Layout
+from agent.system.lock import held
 from support.appliances.deployed import Deployed, served
 from support.mistakes import KINDS, Mistake, mistakes, write
 from support.paths import CHECKOUT
@@ -102,7 +103,11 @@ class Box:
         """Tell whom there is something to tell, and wait for nobody for long."""
         layout, clock = self.appliance.layout, self.appliance.clock
         found = ListenersInForce(layout, KeptSettings(), clock, lambda: False)
-        with Store.open_existing(layout) as store, contextlib.closing(DeliveryMarks(layout.delivering)) as marks:
+        with (
+            held(layout.delivery_lock, wait=30),  # the process that a command leaves behind tells them as well
+            Store.open_existing(layout) as store,
+            contextlib.closing(DeliveryMarks(layout.delivering)) as marks,
+        ):
             deliverer = Deliverer(store, lambda: _impatient(found()), found.context, clock, marks)
             while deliverer.look(0.05) or deliverer.is_busy:
                 pass
