@@ -155,4 +155,5 @@ def _closed() -> Iterator[int]:
             if opened != number:
                 os.dup2(opened, number)
                 os.close(opened)
+            os.set_inheritable(number, True)  # programs that are started get it as well
             yield number

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from difflib import unified_diff
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,8 @@ def compare(page: str, name: str, made: str) -> None:
     if os.environ.get("GOLDEN") == "write":
         path.write_text(f"{before}{begin}{made}{END}{after}")
         return
-    assert kept == made, f"{page} is behind the code: GOLDEN=write pytest tests/docs/test_docs.py"
+    lines = "\n".join(unified_diff(kept.splitlines(), made.splitlines(), page, "made", n=1, lineterm=""))
+    assert kept == made, f"{page} is behind the code: GOLDEN=write pytest tests/docs/test_docs.py\n{lines}"
 
 
 # Hooks
