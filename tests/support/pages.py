@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 import chainwright
 from agent import hookspecs
-from agent.cli.commands import Invocation
+from agent.cli.commands import HELP, Invocation
 from agent.cli.program import Program
 from agent.errors import Problem
 from agent.health import problems
@@ -182,7 +182,8 @@ def _commands_of(family: click.Group, context: click.Context, prefix: str) -> It
 
 
 def _help(name: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=f"chainwright {name}", terminal_width=100, color=False)
+    # As the program makes it: the first context that a command is asked with decides for good how its help is called.
+    context = click.Context(command, info_name=f"chainwright {name}", terminal_width=100, color=False, **HELP)
     return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
 
 
