@@ -46,12 +46,13 @@ def run_program(
         file.seek(0)
         process = _start(argv, file)
     with process:
+        run = _Run(process, time.monotonic() + timeout, timeout, stopping)
         try:
-            run = _Run(process, time.monotonic() + timeout, timeout, stopping)
-            return run.output()
+            run.read()
         finally:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+                os.killpg(process.pid, signal.SIGKILL)  # its number is its own until it has been waited for
+        return run.output(process.wait())
 
 
 def _start(argv: Sequence[str], stdin: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -87,21 +88,27 @@ class _Run:
     def _said(self) -> str:
         return self._read[self._err].decode(errors="replace").strip()
 
-    def output(self) -> bytes:
-        """Return stdout of a program that ends well. Raises `ProgramFailed`."""
+    def read(self) -> None:
+        """Read what it prints, until it has ended. Raises `ProgramFailed`."""
         with selectors.DefaultSelector() as selector:
             for each in self._read:
                 selector.register(each, selectors.EVENT_READ)
             while not self._is_done(selector):
                 self._check()
-        if self._process.returncode:
+
+    def output(self, code: int) -> bytes:
+        """Return stdout of a program that ended with 0. Raises `ProgramFailed`."""
+        if code:
             last = self._said.rpartition("\n")[2].rstrip(".")
-            raise ProgramFailed(last or f"it ended with {self._process.returncode}", self._said)
+            raise ProgramFailed(last or f"it ended with {code}", self._said)
         return self._read[self._out]
 
     def _is_done(self, selector: selectors.BaseSelector) -> bool:
         """Read what is there; whether it has ended. What it leaves behind in the background is not waited for."""
-        has_ended = self._process.poll() is not None
+        ended = os.waitid(
+            os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT
+        )  # it stays to be waited for
+        has_ended = ended is not None
         ready = selector.select(0 if has_ended else PAUSE)
         for key, _ in ready:
             data = os.read(key.fd, BLOCK)
