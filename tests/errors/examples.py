@@ -29,6 +29,7 @@ from agent.errors import (
     name,
     operations,
     order,
+    persist,
     pins,
     plugin,
     plugin_checks,
@@ -53,6 +54,12 @@ ID = "c" * 64
 WWW, SHOP, GW = "www.example.com", "shop.example.com", "gw.example.com"
 ACCOUNT = "https://ca.example/acct/7"
 HOST = "acme-v02.api.letsencrypt.org"
+RECORD = (
+    "*.example.com",
+    "_validation-persist.example.com",
+    f"{CA}; accounturi={ACCOUNT}; policy=wildcard",
+    AT,
+)
 TRUST = "/etc/chainwright/ca.pem"
 NO_ISSUER = "unable to get local issuer certificate"
 WEBROOT = Path("/var/lib/chainwright/http-01")
@@ -173,6 +180,24 @@ EXAMPLES: list[AgentError] = [
     http01.PortUnusable([SHOP], 80, os_error(errno.EMFILE), AT),
     http01.WebrootUnwritable([SHOP], WEBROOT, os_error(errno.ENOSPC), AT),
     http01.TokenMalformed([SHOP], "../../etc/passwd", AT),
+    persist.RecordMissing(*RECORD, CA),
+    persist.RecordMissing(*RECORD, CA, ("other.example; accounturi=https://other.example/1",)),
+    persist.OtherAccount(*RECORD, "https://ca.example/acct/6", ACCOUNT),
+    persist.OtherIssuer(*RECORD, "other.example", CA, (CA,)),
+    persist.CapitalLetters(*RECORD, "CA.example", CA),
+    persist.TrailingSemicolon(*RECORD),
+    persist.SeveralStrings(*RECORD, 80, 2),
+    persist.WildcardUnproved(*RECORD),
+    persist.ParameterRepeated(*RECORD, "accounturi"),
+    persist.UntilUnreadable(*RECORD, "tomorrow"),
+    persist.RecordExpired(*RECORD, AT),
+    persist.AccountMissing(*RECORD),
+    persist.RecordUnreadable(*RECORD, "it names no CA"),
+    persist.SeenInPart(*RECORD, 3, 4, "ns2.example.com (192.0.2.5): it has no such record"),
+    persist.ServersSilent(*RECORD, "the name servers of example.com say nothing: there was no answer"),
+    persist.IssuersDiffer(*RECORD, CA, ("new.example",), CA),
+    persist.ChallengeUnusable(*RECORD, CA, "it has no name of the CA in issuer-domain-names"),
+    persist.IssuersUnknown(CA),
     crl.CrlUnreachable("http://ca.example.com/1.crl", "connection refused", AT),
     crl.CrlUnreachable("http://ca.example.com/1.crl", "it is not available", AT),
     crl.CrlNotPublic("http://127.0.0.1:8080/1.crl", AT),

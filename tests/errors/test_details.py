@@ -13,6 +13,7 @@ from agent.errors.deploy import DeployError
 from agent.errors.http01 import AnsweredByAnother, Http01Error
 from agent.errors.limits import in_words
 from agent.errors.name import NameInvalid
+from agent.errors.persist import PersistError
 from agent.errors.plugin import ModuleRaised
 from agent.errors.preflight import PreflightStopped
 from agent.errors.settings import SettingsRefused
@@ -29,7 +30,7 @@ def test_what_only_the_settings_or_a_person_can_cure_is_not_tried_again():
         *("cancelled", "held", "not_revocable", "rekey_unfinished", "terms_not_agreed", "external_account_missing"),
         *("external_account_refused", "contact_refused", "account_key_refused", "profile_refused", "profile_missing"),
         "revocation_undone",
-        *("signing_request_refused", "revocation_refused", "challenge_missing"),
+        *("signing_request_refused", "revocation_refused", "challenge_missing", "persist_no_issuers"),
     }
 
 
@@ -45,6 +46,7 @@ def test_waiting_for_the_ca_or_for_this_machine_is_no_failure_in_a_row():
             "token_malformed",
             "key_given_up",
         ),
+        *(error.code.removeprefix("source.") for error in OF_SOURCES if isinstance(error, PersistError)),
     }
 
 
