@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Sourced by ../test after setup.sh: the ACME CAs that only the tests talk to, below .test/ and beside the system's own
-# packages. Nothing here needs root, and nothing outside of .test/ is changed.
+# Sourced by ../test after setup.sh: the ACME CAs that only the tests talk to, and clients of DNS services, below .test/ and
+# beside the system's own packages. Nothing here needs root, and nothing outside of .test/ is changed.
 
 test_cas=${here:?}/.test
 
@@ -8,7 +8,7 @@ ensure_test_cas() { # TELL: `say` or `die`, how it is told that one could not be
     mkdir -p -- "$test_cas"
     (
         flock 9
-        for ca in pebble_sid pebble_bookworm acme2certifier; do
+        for ca in pebble_sid pebble_bookworm caddy_sid acme_sh_sid acme2certifier; do
             ca_is_there "$ca" || make_ca "$ca" || exit 1
         done
     ) </dev/null >&2 9<"$test_cas" || "$1" "A CA that tests ask for chains could not be set up, see above."
@@ -31,16 +31,24 @@ make_ca() { # CA: its directory is whole once the stamp is in it
 
 # --- Pebble as Debian's unstable suite has it, and one that is older by years: without renewal information and profiles ---
 
-make_pebble_sid() { make_pebble sid "$1"; }
+make_pebble_sid() { unpack pebble sid "$1"; }
 
-make_pebble_bookworm() { make_pebble bookworm "$1"; }
+make_pebble_bookworm() { unpack pebble bookworm "$1"; }
 
-make_pebble() ( # SUITE DIRECTORY
-    have apt-get || die "Pebble comes from Debian's packages, and there is no apt-get."
-    mkdir -p -- "$2/apt/lists/partial" "$2/apt/cache/archives/partial" && cd -- "$2/apt" || return
+# --- Caddy, whose ACME server chooses which challenges it offers, and the scripts of acme.sh for DNS services ---
+
+make_caddy_sid() { unpack caddy sid "$1"; }
+
+make_acme_sh_sid() { unpack acme.sh sid "$1"; }
+
+# --- a package of Debian, unpacked ---
+
+unpack() ( # PACKAGE SUITE DIRECTORY
+    have apt-get || die "$1 comes from Debian's packages, and there is no apt-get."
+    mkdir -p -- "$3/apt/lists/partial" "$3/apt/cache/archives/partial" && cd -- "$3/apt" || return
     for site in $(apt_sites); do
-        if download_from "$site" "$1" pebble >log 2>&1; then
-            dpkg-deb -x pebble_*.deb .. && cd .. && rm -r apt
+        if download_from "$site" "$2" "$1" >log 2>&1; then
+            dpkg-deb -x "$1"_*.deb .. && cd .. && rm -r apt
             return
         fi
     done

@@ -13,6 +13,7 @@ from support.appliances.api import make_tunnel
 from support.appliances.deployed import Deployed
 from support.processes import prepared
 from support.processes.reaper import reaped
+from support.servers.zones import Zones
 
 # Workers of pytest-xdist are below the process that has this parent already.
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -83,6 +84,14 @@ def deselect(config, items, names):
 def pytest_runtest_setup(item):
     if item.get_closest_marker("root") and os.geteuid() != 0:
         pytest.fail("this test needs root, and continuous integration is to have it", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def zones(tmp_path_factory):
+    """DNS servers with zones, shared by the tests of a process, which take zones of their own."""
+    made = Zones(tmp_path_factory.mktemp("zones"))
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -15,12 +15,14 @@ case $* in
     done ;;
 *update) cat sources.list >>"${0%/*}/sources.log"
     grep -q "${SITE_THAT_HAS_IT-mirror}" sources.list || { echo "E: there is no such suite"; exit 100; } ;;
-*download*) touch pebble_2.10_amd64.deb ;;
+*download*) for package; do :; done && touch "${package}_2.10_amd64.deb" ;;
 esac
 """
 DPKG_DEB = """#!/bin/sh
-mkdir -p "$3/usr/bin" && echo "$2" >"$3/usr/bin/pebble"
+mkdir -p "$3/usr/bin" && echo "$2" >"$3/usr/bin/${2%%_*}"
 """
+PACKAGES = {"pebble_sid": "sid", "pebble_bookworm": "bookworm", "caddy_sid": "sid", "acme_sh_sid": "sid"}
+"""What is unpacked below .test/, and the suite that it is of."""
 
 
 @pytest.fixture
@@ -46,9 +48,10 @@ def test_they_are_fetched_once_and_stand_below_the_checkout(cas: Checkout) -> No
     assert (code, output) == (0, "done\n")
     assert errors == "".join(
         f"chainwright: Setting up {cas.path}/.test/{ca} (once; a minute or less)\n"
-        for ca in ["pebble_sid", "pebble_bookworm", "acme2certifier"]
+        for ca in [*PACKAGES, "acme2certifier"]
     )
-    assert (cas.path / ".test/pebble_sid/usr/bin/pebble").exists()
+    for program in ["pebble_sid/usr/bin/pebble", "caddy_sid/usr/bin/caddy", "acme_sh_sid/usr/bin/acme.sh"]:
+        assert (cas.path / ".test" / program).exists()
     assert sorted(each.name for each in (cas.path / ".test/pebble_sid").iterdir()) == ["made-from", "usr"]
     assert cas.call("script") == (0, "done\n", "")
     assert times_fetched(cas) == 2
@@ -59,7 +62,7 @@ def test_the_suite_is_asked_for_where_the_system_s_own_packages_come_from(cas: C
     signed = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
     assert (cas.programs / "sources.log").read_text().splitlines() == [
         f"{signed} http://{site} {suite} main"
-        for suite in ("sid", "bookworm")
+        for suite in PACKAGES.values()
         for site in ("other.invalid", "mirror.invalid/debian")
     ]
 
@@ -70,7 +73,7 @@ def test_nothing_of_the_system_s_apt_is_written(cas: Checkout) -> None:
     for line in lines:
         if line == "--print-uris update":
             continue
-        place = cas.path / ".test" / ("pebble_sid" if "/pebble_sid/" in line else "pebble_bookworm") / "apt"
+        place = cas.path / ".test" / next(each for each in PACKAGES if f"/{each}/" in line) / "apt"
         assert f"Dir::State::lists={place}/lists" in line
         assert f"Dir::Cache={place}/cache" in line
         assert f"Dir::Etc::sourcelist={place}/sources.list -o Dir::Etc::sourceparts=/dev/null" in line

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import pytest
 
 from support.cas.acme2certifier import Acme2Certifier, CertifierOptions
+from support.cas.caddy import Caddy, CaddyOptions
 from support.cas.challtestsrv import NEW, OLD
 from support.cas.misbehaving import Misbehaving
 from support.cas.pebble import Options, Pebble
@@ -17,7 +18,7 @@ from support.cas.stub_ca import StubCa
 from support.fakes.orderer import Orderer
 from support.fakes.source_context import FakeSourceContext
 
-C = TypeVar("C", Pebble, Acme2Certifier)
+C = TypeVar("C", Pebble, Acme2Certifier, Caddy)
 
 
 class Maker(Generic[C]):
@@ -46,6 +47,10 @@ def make_pebble(directory: Path, options: dict[str, Any]) -> Pebble:
 
 def make_certifier(directory: Path, options: dict[str, Any]) -> Acme2Certifier:
     return Acme2Certifier(directory, CertifierOptions(**options))
+
+
+def make_caddy(directory: Path, options: dict[str, Any]) -> Caddy:
+    return Caddy(directory, CaddyOptions(**options))
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +93,14 @@ def pebble_with(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Maker[Pebb
 def acme2certifier_with(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Maker[Acme2Certifier]]:
     """`acme2certifier_with(days=5)`: one of the test's own, with fields of `ca2certifier.CertifierOptions`."""
     maker = Maker(tmp_path_factory.mktemp("acme2certifier"), make_certifier)
+    yield maker
+    maker.close()
+
+
+@pytest.fixture
+def caddy_with(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Maker[Caddy]]:
+    """Start a Caddy of the test's own."""
+    maker = Maker(tmp_path_factory.mktemp("caddies"), make_caddy)
     yield maker
     maker.close()
 

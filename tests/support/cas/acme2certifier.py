@@ -40,6 +40,10 @@ class CertifierOptions:
     """ARI's window begins after this many percent of the lifetime, and goes on to its end."""
     eab: Mapping[str, str] = field(default_factory=dict)
     """Key id -> MAC key in base64url: accounts need an external account binding."""
+    dns_place: str = ""
+    """127.0.0.1:PORT of the DNS server that it asks; empty: its own `dns`."""
+    persist_issuer: str = ""
+    """Its name in records of dns-persist-01, which it offers then, for wildcards too."""
     answers: bool = False
     """The little server of `dns` listens at `http_port`."""
 
@@ -60,7 +64,8 @@ class Acme2Certifier:
         self._write_chain()
         self.dns = Challtestsrv(directory, http_port=self.http_port if options.answers else None)
         self._configure(options)
-        argv = [PYTHON, "-P", SERVER, self.port, self.dns.port, self.http_port]
+        dns_port = options.dns_place.rpartition(":")[2] or self.dns.port
+        argv = [PYTHON, "-P", SERVER, self.port, dns_port, self.http_port]
         environment = {"ACME_SRV_CONFIGFILE": str(directory / "acme_srv.cfg"), "TZ": os.environ.get("TZ", "UTC")}
         self._program = Program(self.log, argv, f"http://127.0.0.1:{self.port}{IS_UP}", environment=environment)
         try:
@@ -139,6 +144,9 @@ class Acme2Certifier:
             "renewal_force": str(options.renew_now),
             "renewalthreshold_pctg": str(options.renewal_at),
         }
+        if options.persist_issuer:
+            parser["Directory"] = {"caaidentities": json.dumps([options.persist_issuer])}
+            parser["Challenge"] = {"dns_persist_01_support": "True", "dns_persist_allow_policy_wildcard": "True"}
         if options.profiles:
             parser["Order"] = {"profiles": json.dumps(dict(options.profiles))}
         if options.eab:

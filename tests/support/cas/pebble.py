@@ -75,6 +75,8 @@ class Options:
     caa_identities: Sequence[str] = ("pebble.test",)
     always_valid: bool = False
     """Nothing is validated."""
+    dns_place: str = ""
+    """ADDRESS:PORT of the DNS server that it asks; empty: its own `dns`."""
     answers: bool = False
     """Pebble's own server listens at `http_port`."""
 
@@ -134,7 +136,7 @@ class Pebble:
             "-config",
             directory / "pebble.json",
             "-dnsserver",
-            self.dns.address,
+            options.dns_place or self.dns.address,
         ]
         self._program = Program(
             self.log, argv, self.directory_url, environment=options.environment, trust=self.trust_file

@@ -316,7 +316,7 @@ class Internet:
             for number, address in enumerate(addresses):
                 records = dict((self._others if number else self._zones)[zone])
                 for child in (each for each in places if each and each != zone and _parent(each, places) == zone):
-                    records |= _delegation(child, places[child], glue=glue)
+                    records |= delegation(child, places[child], glue=glue)
                 self._served[address] = records
                 self.servers[zone].append(Server(address, self.port, own_data(zone, records)))
 
@@ -358,7 +358,7 @@ def _hosts(zone: str, addresses: Iterable[str]) -> dict[str, dict[str, list[str]
     return {f"ns{number}.{zone or 'root'}": {"A": [address]} for number, address in enumerate(addresses, 1)}
 
 
-def _delegation(zone: str, addresses: Iterable[str], *, glue: bool) -> dict[str, dict[str, list[str]]]:
+def delegation(zone: str, addresses: Iterable[str], *, glue: bool) -> dict[str, dict[str, list[str]]]:
     hosts = _hosts(zone, addresses)
     return {zone: {"NS": [f"{host}." for host in hosts]}} | (hosts if glue else {})
 
