@@ -61,13 +61,14 @@ class ProfileMissing(AcmeError):
 
 
 class ChallengeMissing(AcmeError):
-    """The CA wants a name proved in another way than by HTTP-01."""
+    """The CA wants a name proved in another way than any of those that the settings allow."""
 
     code = "source.challenge_missing"
-    cause = "{ca} does not let {names:sorted few} be proved by HTTP-01; it offers {offered:sorted or nothing}."
-    fix = "Ask its operator to allow http-01, or give these names to another source."
+    cause = "{ca} does not let {names:sorted few} be proved by {methods}; it offers {offered:sorted or nothing}."
+    fix = "Ask its operator to allow one of them, or give these names to another source."
     ca: str
     names: Collection[str]
+    methods: Collection[str]
     offered: Collection[str]
 
     @cached_property

@@ -19,6 +19,7 @@ from agent.errors import (
     auth,
     backup,
     chain,
+    challenges,
     crl,
     damage,
     deploy,
@@ -160,7 +161,23 @@ EXAMPLES: list[AgentError] = [
     order.ChainRefused(CA, "acme", 'The certificate of "shop.example.com" has expired on 2026-11-01', AT),
     order.ProfileMissing(CA, "shortlivd", ["tlsserver", "shortlived"]),
     order.ProfileMissing(CA, "tlsserver", []),
-    order.ChallengeMissing(CA, [SHOP], ["dns-01"]),
+    challenges.NothingProves(
+        LE,
+        [
+            challenges.Obstacle(
+                WWW,
+                "http-01",
+                "Nobody listens at port 80 of this machine, and the agent has no right to do it itself.",
+                "Run it as root.",
+            ),
+            challenges.Obstacle(WWW, "dns-01", f"no table [dns.NAME] serves {WWW}: add one"),
+        ],
+        AT,
+    ),
+    challenges.NothingProves(
+        LE, [challenges.Obstacle(f"*.{WWW}", "dns-01", f"no table [dns.NAME] serves {WWW}: add one")], AT
+    ),
+    order.ChallengeMissing(CA, [SHOP], ["http-01"], ["dns-01"]),
     validation.ValidationFailed(LE, [TIMEOUT], AT, passed=frozenset({SHOP})),
     validation.ValidationFailed(LE, [validation.NameFailure("", "serverInternal", "")], AT),
     validation.NamesRejected(LE, [validation.NameFailure(WWW, "rejectedIdentifier", "no valid public suffix")], AT),

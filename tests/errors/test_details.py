@@ -44,6 +44,7 @@ def test_waiting_for_the_ca_or_for_this_machine_is_no_failure_in_a_row():
             "port_unusable",
             "webroot_unwritable",
             "token_malformed",
+            "nothing_proves",
             "key_given_up",
         ),
         *(error.code.removeprefix("source.") for error in OF_SOURCES if isinstance(error, PersistError)),
@@ -59,6 +60,7 @@ def test_waiting_for_the_ca_or_for_this_machine_is_no_failure_in_a_row():
         ("validation_failed", {WWW}),
         ("names_rejected", {WWW}),
         ("challenge_missing", {SHOP}),
+        ("nothing_proves", {WWW}),
         ("preflight", {GW}),
     ],
 )

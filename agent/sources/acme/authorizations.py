@@ -1,4 +1,4 @@
-"""Proving an order's names to the CA (RFC 8555 section 7.5), by HTTP-01."""
+"""Proving an order's names to the CA (RFC 8555 section 7.5), each by the first method that works for it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from acme.challenges import HTTP01
-
-from agent.errors.http01 import Http01Error
 from agent.errors.name import NameInvalid
-from agent.errors.order import ChallengeMissing
 from agent.sources.acme.at_once import at_once
+from agent.sources.acme.challenges.method import Answer
+from agent.sources.acme.challenges.methods import methods_of
+from agent.sources.acme.challenges.prospects import Prospects
+from agent.sources.acme.challenges.refusal import refusal
+from agent.sources.acme.challenges.track_record import TrackRecord
 from agent.sources.acme.messages import Authorization, Challenge, Order, ProblemDocument
 from agent.sources.acme.steps import OrderStep
-from agent.system.names import parse_name
+from agent.system.names import WILDCARD, parse_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from agent.sources.acme.challenges.challenge_type import ChallengeType
+    from agent.sources.acme.challenges.method import Method
+    from agent.sources.acme.challenges.prospects import Offered
     from agent.sources.acme.order_task import OrderTask
     from agent.sources.acme.pre_order_checks import PreOrderChecks
 
@@ -35,24 +39,36 @@ class Authorizations:
 
     def __init__(self, task: OrderTask, checks: PreOrderChecks) -> None:
         self._client = task.ca.client
-        self._answers = task.ca.answers
-        self._ca = task.source.ca
+        self._names = task.request.names
         self._context = task.context
         self._checks = checks
-        self._presented: set[tuple[str, str]] = set()
+        self._record = TrackRecord(task.context.ledger, task.source.directory_url)
+        self._methods = methods_of(task.source, task.ca, task.context, task.account)
+        self._prospects = Prospects(self._methods, self._doubted, self._tell)
+        self._ca = task.source.ca
+        self._chosen: dict[str, Method] = {}
         self._doubtful: Counter[str] = Counter()
+
+    def foresee(self) -> None:
+        """See before anything is ordered that each name can be proved. Raises `SourceError`.
+
+        One that the CA may know to be ours needs no proof: whether it wants one is seen when it has the order.
+        """
+        now = self._context.now()
+        self._find_methods([name for name in sorted(self._names) if not self._record.may_be_known(name, now)])
 
     def answer(self, order: Order) -> int:
         """Answer for each name that the CA does not know to be ours yet; return how many those are.
 
-        Raises `ChallengeMissing`, and `Http01Error` where nobody can answer.
+        Raises `ChallengeMissing`, `NothingProves`, and what a method raises that can't answer.
         """
         found = at_once(self._authorization, order.authorizations)
-        pending = [each for each in found if each.status == "pending"]
-        challenges = self._challenges(pending)
-        if pending:
-            self._prepare([name_of(each) for each in pending])
-        at_once(self._answer, list(zip(pending, challenges, strict=True)))
+        pending = {name_of(each): each for each in found if each.status == "pending"}
+        offered = {name: {each.type for each in one.challenges} for name, one in pending.items()}
+        self._find_methods(list(pending), offered)
+        chosen = {name: self._prospects.choice(name, offered, anyway=True) for name in pending}
+        self._chosen |= {name: method for name, method in chosen.items() if method is not None}
+        at_once(self._tell_the_ca, self._presented(pending))
         return len(pending)
 
     def given_up(self) -> bool:
@@ -74,6 +90,7 @@ class Authorizations:
         found = self._decided(order, pause)
         problems = tuple(problem for each in found if (problem := _problem_of(each)))
         passed = frozenset(name_of(each) for each in found if each.status == "valid")
+        self._note(passed, {each.name for each in problems})
         if not problems:
             unsaid = ProblemDocument("serverInternal", f"it calls the order {order.status} without saying why")
             return order.error or unsaid, passed
@@ -90,39 +107,68 @@ class Authorizations:
             found |= {each.url: each for each in at_once(self._authorization, open_)}
         return list(found.values())
 
+    def passed(self) -> None:
+        """Note that the CA is content with every name, and take the answers away."""
+        self._record.note_proved(sorted(self._chosen))
+        self.clean_up()
+
+    def _note(self, passed: Collection[str], failed: Collection[str]) -> None:
+        """Note which methods have failed, so that the next try takes others where there are any."""
+        self._record.note_proved(sorted(passed))
+        for method in self._methods:
+            names = sorted(name for name in failed if self._chosen.get(name) is method)
+            self._record.note_failed(method.type, names)
+
     def clean_up(self) -> None:
         """Take the answers away again."""
-        while self._presented:
-            self._answers.clean_up(*self._presented.pop())
+        for each in self._methods:
+            each.clean_up()
 
     def _authorization(self, url: str) -> Authorization:
         return self._client.authorization(self._context, url)
 
-    def _prepare(self, names: Sequence[str]) -> None:
-        try:
-            warnings = self._answers.prepare(names, retry_at=self._checks.retry_at)
-        except Http01Error as error:
+    def _find_methods(self, names: Sequence[str], offered: Offered | None = None) -> None:
+        """Find a method for each name. Raises where there is none, unless the CA is asked all the same."""
+        self._prospects.look(names, self._checks.retry_at, offered)
+        if lacking := [name for name in names if self._prospects.choice(name, offered) is None]:
+            error = refusal(self._ca, self._prospects, lacking, offered, self._checks.retry_at)
             self._checks.stop(error)
-            return
-        for each in warnings:
-            self._context.progress(OrderStep.CHALLENGES, each)
-            self._context.remark(each.rstrip("."))
+            if any(self._prospects.choice(name, offered, anyway=True) is None for name in lacking):
+                raise error
 
-    def _challenges(self, pending: list[Authorization]) -> list[Challenge]:
-        found = [_http_01(each) for each in pending]
-        missing = [each for each, challenge in zip(pending, found, strict=True) if challenge is None]
-        if missing:
-            offered = {challenge.type for each in missing for challenge in each.challenges}
-            raise ChallengeMissing(self._ca, [name_of(each) for each in missing], offered)
-        return [challenge for challenge in found if challenge]
+    def _doubted(self, name: str) -> frozenset[ChallengeType]:
+        return self._record.doubted(name, self._context.now())
 
-    def _answer(self, pair: tuple[Authorization, Challenge]) -> None:
-        authorization, challenge = pair
-        if challenge.status not in OPEN:
-            return
-        name, token = name_of(authorization), challenge.chall.encode("token")
-        self._presented.add((name, token))
-        self._answers.present(name, token, retry_at=self._checks.retry_at)
+    def _tell(self, warning: str) -> None:
+        self._context.progress(OrderStep.CHALLENGES, warning)
+        self._context.remark(warning.rstrip("."))
+
+    def _presented(self, pending: Mapping[str, Authorization]) -> list[tuple[Authorization, Challenge]]:
+        """Let each method answer for its names; return the challenges that the CA is to look at."""
+        answers: dict[Method, list[Answer]] = {each: [] for each in self._methods}
+        told = []
+        for name, authorization in pending.items():
+            challenge = _challenge(authorization, self._chosen[name])
+            if challenge.status in OPEN:
+                answers[self._chosen[name]].append(self._answer(name, challenge))
+                told.append((authorization, challenge))
+        for method, those in answers.items():
+            if those:
+                method.present(those, retry_at=self._checks.retry_at)
+        return told
+
+    def _answer(self, name: str, challenge: Challenge) -> Answer:
+        token = challenge.token
+        return Answer(
+            name=name,
+            domain=name.removeprefix(WILDCARD),
+            challenge=challenge,
+            token=token,
+            key_authorization=f"{token}.{self._client.thumbprint}" if token else "",
+        )
+
+    def _tell_the_ca(self, told: tuple[Authorization, Challenge]) -> None:
+        authorization, challenge = told
         if challenge.status == "pending":
             answered = self._client.answer(self._context, challenge)
             if answered.status == "pending" and answered.error:
@@ -130,15 +176,18 @@ class Authorizations:
 
 
 def name_of(authorization: Authorization) -> str:
-    """Return the canonical name that it is about."""
+    """Return the canonical name that it is about, as it was ordered: a wildcard's is said of beside its name."""
+    name = authorization.name
+    if authorization.wildcard and not name.startswith(WILDCARD):
+        name = WILDCARD + name
     try:
-        return parse_name(authorization.name)
+        return parse_name(name)
     except NameInvalid:
-        return authorization.name
+        return name
 
 
-def _http_01(authorization: Authorization) -> Challenge | None:
-    return next((each for each in authorization.challenges if isinstance(each.chall, HTTP01)), None)
+def _challenge(authorization: Authorization, method: Method) -> Challenge:
+    return next(each for each in authorization.challenges if each.type == method.type)
 
 
 def _error_of(authorization: Authorization) -> ProblemDocument | None:

@@ -145,6 +145,11 @@ class Challenge(messages.ChallengeBody):
         """``http-01``, ``dns-01``, ..., also one that the library does not know."""
         return _text(self.chall.to_partial_json().get("type"))
 
+    @property
+    def token(self) -> str:
+        """Random text that the answer begins with; empty: a challenge of this type has none."""
+        return _text(self.chall.to_partial_json().get("token"))
+
 
 class Authorization(messages.Authorization):
     """An authorization (RFC 8555 section 7.1.4)."""

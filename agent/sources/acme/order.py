@@ -85,7 +85,6 @@ class Ordering:
         self._not_ready: CaProblem | None = None
         """Why the CA took no signing request for an order that it calls ready."""
         self._checks = PreOrderChecks(task)
-        self._answers = task.ca.answers
         self._authorizations = Authorizations(task, self._checks)
         self._placement = OrderPlacement(task)
 
@@ -97,11 +96,14 @@ class Ordering:
             if self._context.attempts and _is_lost(error):
                 self._placement.refuse()
             raise
+        finally:
+            self._authorizations.clean_up()
 
     def _chain(self) -> Chain:
         resumed, exempt = self._resumed(), False
         if resumed is None:
             exempt = self._checks.allowed(self._placement)
+            self._authorizations.foresee()
             self._checks.look()
         names, renewal, limits = self._request.names, self._placement.renewal, self._ca.limits
         begun = resumed is not None
@@ -141,15 +143,14 @@ class Ordering:
         )
 
     def _proved(self, order: Order) -> Order:
-        with self._answers.serving():
-            looked_at = self._authorizations.answer(order)
-            self._context.progress(
-                OrderStep.CHALLENGES, f"the CA looks at {looked_at} of {len(order.authorizations)} names"
-            )
-            order = self._polled(order, self._authorizations.given_up)
-            if order.status in OVER:  # answered for still: the other names are looked at to their end
-                raise self._failure(order)
-        self._authorizations.clean_up()
+        looked_at = self._authorizations.answer(order)
+        self._context.progress(
+            OrderStep.CHALLENGES, f"the CA looks at {looked_at} of {len(order.authorizations)} names"
+        )
+        order = self._polled(order, self._authorizations.given_up)
+        if order.status in OVER:  # answered for still: the other names are looked at to their end
+            raise self._failure(order)
+        self._authorizations.passed()
         self._context.progress(OrderStep.VALIDATED, "the CA is content with every name")
         return order
 
@@ -201,7 +202,6 @@ class Ordering:
     def _failure(self, order: Order) -> SourceError:
         """Note whose validation has failed, let the next try begin with a new order, and return why."""
         problem, passed = self._authorizations.verdict(order, self._wait)
-        self._authorizations.clean_up()
         self._ca.limits.note_failures([each.name for each in problem.subproblems])
         self._placement.forget()
         error, names, now = CaProblem(problem, url=order.url), self._request.names, self._context.now()

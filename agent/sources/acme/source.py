@@ -15,6 +15,7 @@ from agent.contract.fields import PathText, Port, Resolvers, Word
 from agent.contract.source import Due, Offer, OrderContext, RequestState, Source, SourceContext, Watch
 from agent.model.need import Request
 from agent.pki.chain import Chain, KeyType, Purpose
+from agent.sources.acme.challenges.challenge_type import ChallengeType
 from agent.sources.acme.limit_rules import LimitSettings
 from agent.sources.acme.values import KNOWN_DIRECTORIES, DirectoryUrl, ExternalAccount, Mails
 from agent.system.names import is_address, is_public, is_wildcard
@@ -54,6 +55,11 @@ class AcmeSource(Source):
     )
     names: Literal["public", "any"] = Field(
         "public", description='"any" for the CA of a company that certifies local names too'
+    )
+    challenges: tuple[ChallengeType, ...] = Field(
+        tuple(ChallengeType),
+        min_length=1,
+        description="ways to prove a name, in the order in which they are tried; by default all of them, the cheapest first",
     )
     addresses: bool = Field(False, description="ask for addresses too (RFC 8738)")
     preflight: bool = Field(True, description="look at DNS, CAA and port 80 before the CA is asked")

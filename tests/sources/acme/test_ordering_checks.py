@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -16,6 +16,7 @@ from agent.errors.http01 import AnsweredByAnother
 from agent.errors.limits import RateLimitAhead
 from agent.errors.preflight import PreflightStopped
 from agent.errors.validation import ValidationFailed
+from agent.sources.acme.challenges.track_record import TrackRecord
 from agent.sources.acme.limit_rules import LETS_ENCRYPT
 from agent.sources.acme.limits import Limits
 from agent.sources.acme.steps import OrderStep
@@ -135,9 +136,9 @@ def test_an_agent_that_stops_is_not_held_up_by_the_preflight(at: Opened, pebble_
 # Who answers
 
 
-@pytest.fixture
-def occupied(pebble_with) -> Iterator[object]:
-    """A CA whose looks at this machine a stranger answers."""
+@contextmanager
+def stranger_at(port: int) -> Iterator[None]:
+    """Somebody has the port at which a CA looks, and has never heard of it."""
 
     class Stranger(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -146,24 +147,49 @@ def occupied(pebble_with) -> Iterator[object]:
         def log_message(self, *_args: object) -> None:
             """Nobody reads it."""
 
-    ca = pebble_with(always_valid=True)
-    server = ThreadingHTTPServer(("127.0.0.1", ca.http_port), Stranger)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Stranger)
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    yield ca
+    yield
     server.shutdown()
     thread.join(20)
     server.server_close()
 
 
-def test_where_somebody_else_answers_the_ca_is_not_told_to_look(at: Opened, occupied):
+@pytest.fixture
+def occupied(pebble_with) -> Iterator[object]:
+    """A CA whose looks at this machine a stranger answers."""
+    ca = pebble_with(always_valid=True)
+    with stranger_at(ca.http_port):
+        yield ca
+
+
+def test_where_somebody_else_answers_nothing_is_ordered(at: Opened, occupied):
     orderer = at(occupied)
     context = orderer.order_context()
     with pytest.raises(AnsweredByAnother) as unanswered:
         orderer.obtain(context, [NAME])
     assert unanswered.value.failed == {NAME}
+    assert occupied.requests("/order-plz") == []
+
+
+def test_a_name_that_the_ca_may_know_is_ordered_but_it_s_not_told_to_look(at: Opened, occupied):
+    orderer = at(occupied)
+    TrackRecord(orderer.context.ledger, occupied.directory_url).note_proved([NAME])
+    context = orderer.order_context()
+    with pytest.raises(AnsweredByAnother):
+        orderer.obtain(context, [NAME])
     assert occupied.requests("/chalZ/") == []
     assert context.saved["url"], "the order waits"
+
+
+def test_a_name_that_the_ca_knows_needs_no_answer(at: Opened, pebble_with):
+    ca = pebble_with(authz_reuse=100)
+    orderer = at(ca)
+    orderer.order(NAME)
+    again = orderer.restarted()
+    with stranger_at(ca.http_port):
+        assert again.order(NAME).covers([NAME])
 
 
 def test_somebody_else_at_the_address_that_the_ca_prefers_is_found_in_the_dns(at: Opened, pebble_with):
@@ -183,6 +209,7 @@ def test_somebody_else_at_the_address_that_the_ca_prefers_is_found_in_the_dns(at
 
 def test_the_order_that_waits_is_gone_on_with(at: Opened, occupied):
     orderer = at(occupied)
+    TrackRecord(orderer.context.ledger, occupied.directory_url).note_proved([NAME])
     context = orderer.order_context()
     for _ in range(3):
         with pytest.raises(AnsweredByAnother):

@@ -136,7 +136,7 @@ def test_a_ca_that_offers_no_http_01_is_told_from_one_that_does(at: Opened, stub
     body = {"status": "pending", "identifier": {"type": "dns", "value": NAME}, "challenges": challenges}
     stub.script("authorization", Reply(body=body))
     with pytest.raises(
-        ChallengeMissing, match=f"does not let {NAME} be proved by HTTP-01; it offers dns-01"
+        ChallengeMissing, match=f"does not let {NAME} be proved by http-01; it offers dns-01"
     ) as missing:
         at(stub).order(NAME)
     assert missing.value.failed == {NAME}

@@ -1,0 +1,57 @@
+"""Why a CA is not asked: no method proves a name to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from agent.errors.challenges import NothingProves, Obstacle
+from agent.errors.order import ChallengeMissing
+from agent.sources.acme.challenges.prospects import is_offered
+
+if TYPE_CHECKING:
+    from agent.errors import SourceError
+    from agent.sources.acme.challenges.prospects import Offered, Prospect, Prospects
+
+
+def refusal(
+    ca: str, prospects: Prospects, names: Sequence[str], offered: Offered | None, retry_at: datetime
+) -> SourceError:
+    """Return what is said of `names`, for which no method works of those that the CA offers (None: that isn't known).
+
+    Where all that can be tried fails for one reason, that is the error.
+    """
+    tried = {name: [each.error for each in prospects.of(name) if _is_tried(each, name, offered)] for name in names}
+    errors = {error for those in tried.values() for error in those if error is not None}
+    if len(errors) == 1 and all(tried.values()):
+        return errors.pop()
+    if offered is not None and (types := _none_of_ours(prospects, names, offered)) is not None:
+        return ChallengeMissing(ca, names, [each.type for each in prospects.methods], types)
+    return NothingProves(ca, [each for name in names for each in _obstacles(prospects, name, offered)], retry_at)
+
+
+def obstacle(name: str, prospect: Prospect) -> Obstacle:
+    """Return what is said of a prospect that does not work."""
+    if prospect.error is None:
+        return Obstacle(name, prospect.method.type, prospect.missing)
+    problem = prospect.error.problem
+    return Obstacle(name, prospect.method.type, problem.cause, problem.fix)
+
+
+def _is_tried(each: Prospect, name: str, offered: Offered | None) -> bool:
+    return not each.missing and is_offered(each.method, name, offered)
+
+
+def _none_of_ours(prospects: Prospects, names: Sequence[str], offered: Offered) -> set[str] | None:
+    """Return what the CA offers, if none of it is a method of the settings."""
+    found = {str(each) for name in names for each in offered[name]}
+    return None if found & {each.type for each in prospects.methods} else found
+
+
+def _obstacles(prospects: Prospects, name: str, offered: Offered | None) -> Iterator[Obstacle]:
+    for each in prospects.of(name):
+        if not each.missing and not is_offered(each.method, name, offered):
+            yield Obstacle(name, each.method.type, "the CA does not offer it for this name")
+        elif not each.works:
+            yield obstacle(name, each)
