@@ -16,6 +16,10 @@ from agent.registry.answers import text
 from agent.registry.contract_checks import CORE_KEYS, NAME, NAME_RULE
 from agent.registry.guard import Asked, PluginFailed
 
+NO_WILDCARDS = (
+    "this service is asked for by whole names: its clients may refuse a chain that has a wildcard in place of them"
+)
+
 
 class ModuleTables:
     """Tables ``[modules.NAME]`` of one tree."""
@@ -101,6 +105,8 @@ class ModuleTables:
         """Check settings whose allowed values depend on the plugin and on what is installed."""
         if module.key_type is not None and module.key_type not in module.key_types:
             self._tables.note((*key, "key_type"), f"this service accepts only: {', '.join(module.key_types)}")
+        if module.wildcards and not module.takes_wildcards:
+            self._tables.note((*key, "wildcards"), NO_WILDCARDS)
         for source in module.sources or ():
             if source not in self._tables.registry.sources:
                 self._tables.note((*key, "sources"), self._tables.no_source(source))

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from agent.config.files import Origins, SettingsFile
-from agent.contract.fields import Host, Resolvers
+from agent.contract.fields import Host, Resolvers, Wildcards
 from agent.contract.module import Module
 from agent.contract.notifier import Notifier
 from agent.contract.plugin_settings import PluginSettings
@@ -135,6 +135,10 @@ class CoreSettings(_SettingsTable):
     """The ladder: where chains come from, in order of preference."""
     hostname: HostName | None = Field(None, description="instead of what the system says")
     addresses: tuple[IpAddress, ...] | None = Field(None, description="instead of what the system says")
+    wildcards: Wildcards = Field(
+        (),
+        description="wildcards to ask for in place of the names that they cover, of all modules that don't say otherwise",
+    )
     root: RootSettings = RootSettings()
     probe: ProbeSettings = ProbeSettings()
     deploy: DeploySettings = DeploySettings()
@@ -231,6 +235,11 @@ class Settings:
     def addresses(self) -> tuple[str, ...] | None:
         """Return the addresses to use instead of what the system says, canonical."""
         return self.core.addresses
+
+    @property
+    def wildcards(self) -> tuple[str, ...]:
+        """Return the wildcards that are preferred to single names."""
+        return self.core.wildcards
 
     @property
     def root(self) -> RootSettings:

@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from agent.system.names import is_address, parse_name
+from agent.system.names import is_address, is_wildcard, parse_name
 
 WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 PATH = re.compile(r"/[A-Za-z0-9_./@:+,=~-]*")
@@ -46,6 +46,15 @@ def _path(text: str) -> str:
     if not PATH.fullmatch(text) or ".." in PurePosixPath(text).parts:
         raise ValueError('must be an absolute path of letters, digits and "_./@:+,=~-", without ".."')
     return text
+
+
+def _wildcards(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not is_wildcard(name) and f"*.{name}" not in names:
+            raise ValueError(
+                f'must be wildcards, and {name} is none; it may stand beside "*.{name}", to be in one chain with it'
+            )
+    return tuple(dict.fromkeys(names))
 
 
 def _host(text: str) -> str:
@@ -217,6 +226,8 @@ ListenAddresses = Annotated[tuple[ListenAddress, ...], BeforeValidator(one_or_se
 """One of them, or a list."""
 Name = Annotated[str, AfterValidator(parse_name)]
 """A DNS name, wildcard or address, canonical (`agent.system.names`)."""
+Wildcards = Annotated[tuple[Name, ...], AfterValidator(_wildcards)]
+"""Wildcards, each with or without its apex (``example.com`` beside ``*.example.com``)."""
 Host = Annotated[str, AfterValidator(_host)]
 """A host name or address, no wildcard."""
 Word = Annotated[str, AfterValidator(_word)]

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from agent.contract.context import ChainFacts, Change, Consequence, Context
 from agent.contract.declaration import Declaration
 from agent.contract.endpoint import Endpoint
+from agent.contract.fields import Wildcards
 from agent.contract.file import ChainFile, File, Template, Text
 from agent.contract.keeping import KeepFor
 from agent.contract.window import Window
@@ -54,6 +55,8 @@ class Module(Declaration):
     keeps_first_files: ClassVar[bool] = False
     """Its files are for a configuration that somebody else writes, who can name them only once they are there: the first ones
     stay where a reload fails or the service goes on with other ones."""
+    takes_wildcards: ClassVar[bool] = True
+    """Clients accept a chain whose wildcard covers the name that they want. False: one is never asked for in place of names."""
     unprobed: ClassVar[str] = ""
     """Why nothing can be seen on the wire, for the rare module that has no endpoint."""
 
@@ -69,6 +72,11 @@ class Module(Declaration):
         description='how long `key = "keep"` keeps a key: "10 renewals" or "400 days"',
     )
     pin: str | None = Field(None, description="id or name of the uploaded chain to prefer")
+    wildcards: Wildcards | None = Field(
+        None,
+        description="wildcards to ask for in place of the names that they cover, so that one chain serves all of these; "
+        "default: the top level's, [] for none",
+    )
     window: Window | None = Field(None, description='when a new chain may be activated, for example "03:00-05:00"')
     start: bool = Field(False, description="whether the agent may start the module's own service when it isn't running")
 

@@ -123,7 +123,7 @@ def _served(store: Store, declared: Declarations) -> dict[tuple[str, str], Chain
 def _drop_unneeded(store: Store, inputs: PassInputs, declared: Declarations, now: datetime) -> None:
     kept = _ready(store, inputs, declared, now)
     store.chains.drop_superseded(now - SUPERSEDED, kept)  # as long as the orders that it looks at are there
-    names = {name for need in declared.needs for name in need.names}
+    names = {name for need in declared.needs for name in (*need.names, *need.asked)}
     store.failing.keep(names, inputs.settings.rungs)
     apart = {request.id for each in store.failing.all() for request in each.requests}
     needed = {need.request.id for need in declared.needs}

@@ -17,7 +17,9 @@ def read_host(settings: Settings) -> HostFacts:
     """Return the facts of this machine, as far as the settings don't say otherwise."""
     addresses = settings.addresses
     return HostFacts(
-        name=settings.hostname or _name(), addresses=own_addresses() if addresses is None else tuple(addresses)
+        name=settings.hostname or _name(),
+        addresses=own_addresses() if addresses is None else tuple(addresses),
+        wildcards=settings.wildcards,
     )
 
 

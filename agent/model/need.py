@@ -13,7 +13,7 @@ from functools import cached_property
 from agent.model.kept_key import KeyReuse
 from agent.pki.chain import KeyType, Purpose
 from agent.system.argument_types import refuse_wrong_types
-from agent.system.names import is_address, is_public, parse_name
+from agent.system.names import is_address, is_public, names_by_wildcards, parse_name
 
 SLOT = re.compile(r"[a-z0-9_][a-z0-9._-]{0,127}")
 """A slot is a directory's name and part of addresses and logs."""
@@ -33,10 +33,13 @@ class HostFacts:
     """Every address of every interface but link-local ones, sorted; canonical."""
     failing: tuple[str, ...] = ()
     """Names that a CA could not validate lately, sorted: a module with other names beside them may ask for those alone."""
+    wildcards: tuple[str, ...] = ()
+    """What the operator prefers to single names: `Need.wildcards` of modules that don't say otherwise."""
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON types."""
-        return {"name": self.name, "addresses": list(self.addresses), "failing": list(self.failing)}
+        found: dict[str, object] = {"name": self.name, "addresses": list(self.addresses), "failing": list(self.failing)}
+        return found | ({"wildcards": list(self.wildcards)} if self.wildcards else {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +86,9 @@ class Need:
     """Names of the TLSA records (RFC 6698) that clients judge the chain by, such as ``_25._tcp.mail.example.com``."""
     mta_sts: tuple[str, ...] = ()
     """Domains whose MTA-STS policies (RFC 8461) are to fit what the module serves."""
+    wildcards: tuple[str, ...] | None = None
+    """Wildcards that a source is asked for in place of the names that they cover, so that needs share a chain; an apex among
+    them is asked for with its wildcard. None: filled in by the core."""
     module: str = ""
     """Filled in by the core."""
 
@@ -106,10 +112,14 @@ class Need:
         object.__setattr__(self, "pin", _canonical_pin(self.pin))
         _refuse_a_mix(self.slot, names)
 
-    def of(self, module: str) -> Need:
-        """Return this need with its owner's name."""
+    def of(self, module: str, wildcards: tuple[str, ...] = ()) -> Need:
+        """Return this need with its owner's name, and with `wildcards` where it doesn't say its own."""
         need = copy(self)  # nothing to validate again
         object.__setattr__(need, "module", module)
+        if self.wildcards is None and wildcards:
+            need.__dict__.pop("request", None)  # kept of the original
+            need.__dict__.pop("asked", None)
+            object.__setattr__(need, "wildcards", wildcards)
         return need
 
     @property
@@ -118,9 +128,14 @@ class Need:
         return self.module, self.slot
 
     @cached_property
+    def asked(self) -> tuple[str, ...]:
+        """The names that a source which makes chains to order is asked for."""
+        return names_by_wildcards(self.names, self.wildcards) if self.wildcards else self.names
+
+    @cached_property
     def request(self) -> Request:
         """What is asked of a source that makes chains to order."""
-        return Request(names=frozenset(self.names), key_type=self.key_types[0], purpose=self.purpose)
+        return Request(names=frozenset(self.asked), key_type=self.key_types[0], purpose=self.purpose)
 
 
 def _all_are(values: object, kind: type) -> bool:

@@ -131,7 +131,7 @@ def _needs_of(state: LockedState, names: Sequence[str]) -> list[Need]:
 
 def _needs_with(state: LockedState, name: str) -> list[Need]:
     wanted = parse_name(name)
-    found = [need for need in state.needs if wanted in need.names]
+    found = [need for need in state.needs if wanted in (*need.names, *need.asked)]
     if not found:
         known = sorted({each for need in state.needs for each in need.names})
         close = difflib.get_close_matches(wanted, known, 1)

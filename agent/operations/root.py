@@ -205,7 +205,7 @@ def _judged(state: LockedState, root: Root) -> Iterator[ModuleConsequence]:
         yield ModuleConsequence("root", f"{objection.sentence}.", "warning")
     signed_at_once = {(need.module, need.slot) for need in _to_be_signed(state, beside=uploads_beside(state, root))}
     for need in _signable(state, beside=uploads_beside(state, root)):
-        names = names_not_permitted(root, (need.names, (need.purpose,)), state.now)
+        names = names_not_permitted(root, (need.asked, (need.purpose,)), state.now)
         if names and (need.module, need.slot) not in signed_at_once:
             yield ModuleConsequence(need.module, _may_not_sign(names), "warning")
 
@@ -219,7 +219,7 @@ def _may_not_sign(names: Sequence[str]) -> str:
 
 def _refuse_unusable(state: LockedState, root: Root) -> tuple[Objection, ...]:
     """Return what some clients refuse of what a root will sign at once. Raises `RootSignsUnusable`."""
-    wanted = [(need.names, (need.purpose,)) for need in _to_be_signed(state, beside=uploads_beside(state, root))]
+    wanted = [(need.asked, (need.purpose,)) for need in _to_be_signed(state, beside=uploads_beside(state, root))]
     peers = [(each.names, each.purposes) for each in _peers(state, beside=uploads_beside(state, root))]
     judgement = judge_signed(root, [*wanted, *peers], state.now)
     if not judgement.good:

@@ -18,7 +18,7 @@ from agent.model.root import Signer
 from agent.pki.key import KeyKind
 from agent.planning.chain_index import ChainIndex, age
 from agent.registry.sources import SourceHandle, offer_or_reason
-from agent.system.names import covers, is_wildcard
+from agent.system.names import covers, covers_all, is_wildcard
 
 LOCAL = "local"
 
@@ -118,7 +118,7 @@ def _by_rung(need: Need, evidence: Evidence, now: datetime) -> list[RankedChain]
             found += _uploads(need, evidence, now)
         else:
             made = evidence.index.made_for(source.name, need.request.id, now)
-            found += [RankedChain(record, source.name) for record in made if fits(need, record)]
+            found += [RankedChain(record, _why_made(need, source.name)) for record in made if fits(need, record)]
             lasting = source.immediate or not all(ends_soon(record, now) for record in made)
             more = [] if lasting else evidence.index.made_for_more(source.name, need, now)
             found += [RankedChain(record, _why_more(record), stands_in=True) for record in more if fits(need, record)]
@@ -145,7 +145,7 @@ def _uploads(need: Need, evidence: Evidence, now: datetime) -> list[RankedChain]
     fitting = [record for record in evidence.index.uploaded if could_serve(need, record, now)]
     pinned = [record for record in fitting if is_pinned(need, record, evidence.pins)]
     fitting.sort(key=_newness, reverse=True)
-    fitting.sort(key=lambda record: (record not in pinned, not is_exact(need, record)))
+    fitting.sort(key=lambda record: (record not in pinned, closeness(need, record)))
     return [
         RankedChain(record, _why_pinned(need) if record in pinned else _why(need, record, fitting, pinned))
         for record in fitting
@@ -162,6 +162,17 @@ def is_exact(need: Need, record: ChainRecord) -> bool:
     return all(name in record.names for name in need.names)
 
 
+def closeness(need: Need, record: ChainRecord) -> int:
+    """Return how near the names of an upload are to those of a need; less is nearer: preferred wildcards, exact names, others."""
+    if need.asked != need.names and covers_all(record.names, need.asked):
+        return 0
+    return 1 if is_exact(need, record) else 2
+
+
+def _why_made(need: Need, source: str) -> str:
+    return source if need.asked == need.names else f"{source}, by {_shown(need.asked)}"
+
+
 def _why_pinned(need: Need) -> str:
     return f"uploaded, covers {_shown(need.names)}, pinned"
 
@@ -170,7 +181,7 @@ def _why(need: Need, record: ChainRecord, fitting: Sequence[ChainRecord], pinned
     how = [f"covers {_shown(need.names)}"]
     if not is_exact(need, record):
         how.append(f"by {wildcard_for(need, record)}")
-    same = [other for other in fitting if other not in pinned and is_exact(need, other) == is_exact(need, record)]
+    same = [other for other in fitting if other not in pinned and closeness(need, other) == closeness(need, record)]
     if len(same) > 1 and same[0] is record:
         how.append(f"the newest of {len(same)}: it {_last(record, same[1])} last")
     return f"uploaded, {', '.join(how)}"
@@ -193,7 +204,8 @@ def _shown(names: Sequence[str]) -> str:
 
 
 def _why_more(record: ChainRecord) -> str:
-    return f"{record.source}, made for {_shown(record.names)} together"
+    together = " together" if len(record.names) > 1 else ""
+    return f"{record.source}, made for {_shown(record.names)}{together}"
 
 
 def _bind(need: Need, evidence: Evidence, now: datetime) -> Binding:
@@ -236,13 +248,20 @@ def _position(need: Need, best: RankedChain, evidence: Evidence, now: datetime) 
             return LadderPosition.FALLBACK, f"{served}: {outlook(source, state.order)}"
         declined.append(f"{source.name}: {offer.reason}")
     if best.stands_in:
-        order = evidence.orders.get((need.request.id, own))
         source = next(each for each in evidence.ladder if each.name == own)
-        return LadderPosition.STANDS_IN, f"{best.reason}, until it delivers for these alone: {outlook(source, order)}"
+        return LadderPosition.STANDS_IN, f"{best.reason}, until it delivers for {_awaited(need, source, evidence, now)}"
     if own != LOCAL:
         return LadderPosition.WANTED, best.reason
     why = "; ".join(declined) or _why_alone(need, evidence)
     return LadderPosition.BY_DESIGN, f"local by design: {why}{_as_it_ends(best.instead_of)}"
+
+
+def _awaited(need: Need, source: SourceHandle, evidence: Evidence, now: datetime) -> str:
+    """Say what a source is to deliver in place of a chain for other names, and what is to be expected of it."""
+    what = "these alone" if need.asked == need.names else _shown(need.asked)
+    state = state_of(need, source, evidence, None, now)
+    offer = offer_or_reason(source, need.request, state)
+    return f"{what}: {outlook(source, state.order) if offer.serves else offer.reason}"
 
 
 def _why_alone(need: Need, evidence: Evidence) -> str:

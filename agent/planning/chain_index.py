@@ -10,6 +10,7 @@ from agent.model.need import Need
 from agent.model.records import ChainRecord
 from agent.model.root import Signer
 from agent.pki.key import KeyKind
+from agent.system.names import WILDCARD, covers_all, is_address
 
 
 class ChainIndex:
@@ -43,9 +44,12 @@ class ChainIndex:
         return sorted(good, key=self._rank, reverse=True)
 
     def made_for_more(self, source: str, need: Need, now: datetime) -> list[ChainRecord]:
-        """Return good chains that `source` made for all names of `need` and others, the newest first."""
-        named = self._named.get((source, need.names[0]), ())
-        good = [record for record in named if record.good(now) and set(need.names) < set(record.names)]
+        """Return good chains that `source` made for other names and that cover all names of `need`, the newest first."""
+        first = need.names[0]
+        patterns = dict.fromkeys((first, *([] if is_address(first) else [f"{WILDCARD}{first.partition('.')[2]}"])))
+        named = [record for each in patterns for record in self._named.get((source, each), ())]
+        others = {record.id: record for record in named if set(record.names) != set(need.asked)}
+        good = [record for record in others.values() if record.good(now) and covers_all(record.names, need.names)]
         return sorted(good, key=self._rank, reverse=True)
 
     def _rank(self, record: ChainRecord) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ from agent.model.fitting import could_serve, is_pinned
 from agent.model.handover import ends_soon, urgency
 from agent.model.need import Need
 from agent.model.records import UPLOADED, ChainRecord
-from agent.planning.binding import Evidence, is_exact, is_refused, wildcard_for
+from agent.planning.binding import Evidence, closeness, is_refused, wildcard_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,9 @@ def why_first(need: Need, first: ChainRecord, other: ChainRecord, evidence: Evid
         return f"{first.source} stands before uploaded chains in the ladder"
     if is_pinned(need, first, evidence.pins):
         return "it is pinned"
-    if is_exact(need, first) and not is_exact(need, other):
+    if closeness(need, first) < closeness(need, other):
+        if not closeness(need, first):
+            return f"it has {', '.join(need.asked[:3])}, which the setting wildcards prefers"
         return f"it has the exact name, and the other one covers it by {wildcard_for(need, other)}"
     return _why_newer(first, other)
 

@@ -86,7 +86,9 @@ class Hooks:
         twice = next((slot for slot in slots if slots.count(slot) > 1), None) if len(set(slots)) < len(slots) else None
         if twice is not None:
             raise refused(asked, "declare_needs", f'it has the slot "{twice}" twice')
-        return [need.of(asked.instance) for need in found]
+        preferred = host.wildcards if asked.wildcards is None else asked.wildcards
+        wildcards = preferred if self.is_so(asked, "takes_wildcards") else ()
+        return [need.of(asked.instance, wildcards) for need in found]
 
     def names_to_resolve(self, asked: Module, host: HostFacts) -> list[str]:
         """Ask which host names the module needs addresses of: those that have to be looked up, each once."""

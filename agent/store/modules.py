@@ -122,6 +122,7 @@ def _need_text(need: Need) -> str:
             **({"lists_rsa": need.lists_rsa} if need.lists_rsa else {}),
             **({"tlsa": need.tlsa} if need.tlsa else {}),
             **({"mta_sts": need.mta_sts} if need.mta_sts else {}),
+            **({"wildcards": need.wildcards} if need.wildcards else {}),
             **({"keep_key": [need.keep_key.renewals, need.keep_key.days]} if need.keep_key else {}),
         }
     )
@@ -140,6 +141,7 @@ def _need(row: dict[str, Any]) -> Need:
         lists_rsa=str(values.get("lists_rsa", "")),
         tlsa=words(json.dumps(values.get("tlsa", []))),
         mta_sts=words(json.dumps(values.get("mta_sts", []))),
+        wildcards=words(json.dumps(values.get("wildcards", []))) or None,
         keep_key=_key_reuse(values.get("keep_key")),
         module=row["module"],
     )

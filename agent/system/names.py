@@ -95,6 +95,20 @@ def covers_all(patterns: Iterable[str], names: Iterable[str]) -> bool:
     return all(name in exact or any(covers(pattern, name) for pattern in wild) for name in names)
 
 
+def names_by_wildcards(names: Iterable[str], wildcards: Iterable[str]) -> tuple[str, ...]:
+    """Replace names by those of `wildcards` that cover them (all canonical).
+
+    An apex among `wildcards` comes with its wildcard, whether or not it is among `names`: all who use the wildcard then use
+    one chain.
+    """
+    preferred = tuple(wildcards)
+    found: dict[str, None] = {}
+    for name in names:
+        base = next((each.removeprefix(WILDCARD) for each in preferred if covers(each, name)), "")
+        found |= dict.fromkeys([each for each in preferred if each.removeprefix(WILDCARD) == base] or [name])
+    return tuple(found)
+
+
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     if not text or (":" not in text and not text[-1].isdigit()):  # a quick answer for most names
         return None

@@ -54,6 +54,8 @@ class IKEv2(Module):
     title: ClassVar[str] = "IKEv2 VPN"
     services: ClassVar[tuple[str, ...]] = ("strongswan",)
     verifies_peers: ClassVar[bool] = True
+    # Clients compare the identity with the certificate's names as a whole (RFC 4945 section 5.1.3.1.2).
+    takes_wildcards: ClassVar[bool] = False
     # RSA first: clients of older systems refuse the other.
     key_types: ClassVar[tuple[KeyType, ...]] = (
         KeyType.RSA_2048,

@@ -278,11 +278,11 @@ def test_a_validator_that_crashes_costs_its_own_module_only(appliance: ToyApplia
 
 MODULE_KEYS = (
     "broken, enabled, keep_for, key, key_type, mode, password, password_file, pin, plugin, port, share, "
-    "sites, sources, start, tokens, users, window"
+    "sites, sources, start, tokens, users, wildcards, window"
 )
 TOP_KEYS = (
     "acme, addresses, dane, deploy, dns, fetch, hostname, modules, notify, plugins, probe, "
-    "resolve, root, services, source, sources"
+    "resolve, root, services, source, sources, wildcards"
 )
 
 ONE_ERROR = {
@@ -354,6 +354,23 @@ ONE_ERROR = {
     ),
     "unknown solver": ("[dns.x]", '[dns.x]: no DNS solver is named "x"; known: none'),
     "key type": ('[modules.tunnel]\nkey_type = "ed25519"', "[modules.tunnel] key_type: this service accepts only: rsa-2048"),
+    "wildcards of a service whose clients take none": (
+        (
+            '[modules.ikev2]\ndomain = "gw.example.com"\nwildcards = ["*.example.com"]\n'
+            '[[modules.ikev2.connections]]\nname = "road"\npools = ["10.9.0.0/24"]'
+        ),
+        (
+            "[modules.ikev2] wildcards: this service is asked for by whole names: its clients may refuse a chain that has a "
+            "wildcard in place of them"
+        ),
+    ),
+    "a name among wildcards": (
+        'wildcards = ["example.org", "*.example.com"]',
+        (
+            'wildcards: must be wildcards, and example.org is none; it may stand beside "*.example.org", to be in one chain '
+            "with it"
+        ),
+    ),
     "window": (
         '[modules.tunnel]\nwindow = "3-5"',
         '[modules.tunnel] window: a window is written "03:00-05:00" or "03:00-05:00 Europe/Berlin"',
@@ -598,6 +615,7 @@ def test_effective_settings_are_shown_with_their_origin_and_secrets_masked(appli
 sources = ["uploaded", "acme", "local"]  # default
 hostname = "gw.example.test"  # {main}
 # addresses is not set  # default
+wildcards = []  # default
 
 [root]
 # subject is not set  # default
@@ -634,6 +652,7 @@ plugin = "tunnel"  # default
 key = "new"  # default
 keep_for = "400 days"  # default
 # pin is not set  # default
+# wildcards is not set  # default
 # window is not set  # default
 start = false  # default
 port = 993  # default

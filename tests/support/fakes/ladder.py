@@ -97,11 +97,11 @@ def upload(label: str, *names: str, **more) -> ChainRecord:
 
 
 def local(label: str, made_for: Need, *, root: str | None = ROOT, **more) -> ChainRecord:
-    return record(label, "local", made_for.names, made_for=made_for, root=root, **more)
+    return record(label, "local", made_for.asked, made_for=made_for, root=root, **more)
 
 
 def toy(label: str, made_for: Need, **more) -> ChainRecord:
-    return record(label, more.pop("source", "toy"), made_for.names, made_for=made_for, **more)
+    return record(label, more.pop("source", "toy"), made_for.asked, made_for=made_for, **more)
 
 
 def failed(
