@@ -16,6 +16,8 @@ from agent.system.trust import Untrusted, files_in, read
 SettingsKey = tuple[str | int, ...]
 """A path into the settings: ``("modules", "mail", "port")``; a number is the entry of an array of tables."""
 
+NAMED_ROWS = frozenset({"acme"})
+"""Top-level tables that may be several, each with a name by which files are merged; one without is called like this."""
 PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -104,6 +106,12 @@ class _Marks:
             for each in [each for each in known if each[: len(key)] == key]:
                 del known[each]
 
+    def move(self, key: SettingsKey, to: SettingsKey) -> None:
+        """Have what was found at `key` and below found at `to`."""
+        for known in (self.values, self.tables):
+            for each in [each for each in known if each[: len(key)] == key]:
+                known[(*to, *each[len(key) :])] = known.pop(each)
+
 
 def _merge_table(into: dict[str, Any], part: dict[str, Any], at: SettingsKey, marks: _Marks) -> None:
     if at:
@@ -113,6 +121,8 @@ def _merge_table(into: dict[str, Any], part: dict[str, Any], at: SettingsKey, ma
         old = into.get(name)
         if isinstance(value, dict) and isinstance(old, dict):
             _merge_table(old, value, key, marks)
+        elif not at and name in NAMED_ROWS and _are_rows(value, old):
+            into[name] = _merged_rows(old, value, key, marks)
         elif is_array_of_tables(value) and is_array_of_tables(old):
             _append(old, value, key, marks)
         else:
@@ -139,6 +149,32 @@ def _append(rows: list[dict[str, Any]], more: list[dict[str, Any]], key: Setting
     marks.tables[key] = marks.file
     for row in more:
         rows.append(_fresh(row, (*key, len(rows)), marks))
+
+
+def _are_rows(*values: Any) -> bool:
+    return all(isinstance(each, dict) or is_array_of_tables(each) for each in values)
+
+
+def _merged_rows(old: Any, value: Any, key: SettingsKey, marks: _Marks) -> list[dict[str, Any]]:
+    """Merge tables with names, at least one of which is in an array: those of one name key by key, others are appended."""
+    if isinstance(old, dict):
+        marks.move(key, (*key, 0))
+        old = [old]
+    rows: list[dict[str, Any]] = old
+    marks.tables[key] = marks.file
+    names = [row_name(each, str(key[-1])) for each in rows]  # one file that has a name twice has made a mistake
+    for row in [value] if isinstance(value, dict) else value:
+        name = row_name(row, str(key[-1]))
+        if name in names:
+            _merge_table(rows[names.index(name)], row, (*key, names.index(name)), marks)
+        else:
+            rows.append(_fresh(row, (*key, len(rows)), marks))
+    return rows
+
+
+def row_name(row: Mapping[str, Any], otherwise: str) -> Any:
+    """Return the name of one table of an array of them, as it is written."""
+    return row.get("name", otherwise)
 
 
 def is_array_of_tables(value: Any) -> TypeGuard[list[dict[str, Any]]]:

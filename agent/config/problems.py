@@ -10,7 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from agent.config.files import Origins, SettingsKey
+from agent.config.files import Origins, SettingsKey, is_array_of_tables
 from agent.contract.fields import Secret
 from agent.errors.settings import SettingsProblem
 
@@ -50,12 +50,21 @@ CLOSE_ENOUGH = 0.6
 INSTANCE_TABLES = ("modules", "services", "plugins", "notify", "source", "dns")
 """Tables of tables, one an instance; all other top-level keys are the core's."""
 OWN_TABLES = frozenset({"acme"})
-"""Sources with a table of their own instead of ``[source.NAME]``, because most administrators write it."""
+"""Sources with tables of their own instead of ``[source.NAME]``: most administrators write them, and some write several."""
 
 
 def source_key(name: str) -> SettingsKey:
     """Return the table of a source's settings."""
     return (name,) if name in OWN_TABLES else ("source", name)
+
+
+def own_tables(values: Mapping[str, Any], kind: str) -> Iterator[tuple[SettingsKey, Mapping[str, Any]]]:
+    """Yield the tables of a source that may have several of its own, with their keys: ``[acme]``, or each ``[[acme]]``."""
+    raw = values.get(kind)
+    if isinstance(raw, Mapping):
+        yield (kind,), raw
+    elif is_array_of_tables(raw):
+        yield from (((kind, number), each) for number, each in enumerate(raw))
 
 
 def unknown(what: str, word: str, known: Collection[str], title: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,15 +56,21 @@ def shown_tables(settings: Settings) -> list[ShownTable]:
     for name, each in settings.notify.items():
         values = {"enabled": each.enabled, "plugin": each.plugin} | (_dump(each.notifier) if each.notifier else {})
         tables += _tables(("notify", name), values, settings.origins)
-    for key, instance in _instances(settings):
-        tables += _tables(key, _dump(instance), settings.origins)
+    for key, head, instance in _instances(settings):
+        tables += _tables(key, head | _dump(instance), settings.origins)
     return tables
 
 
-def _instances(settings: Settings) -> Iterator[tuple[SettingsKey, BaseModel]]:
-    yield from ((("services", name), each) for name, each in settings.services.items())
-    yield from ((source_key(name), each.source) for name, each in settings.rungs.items())
-    yield from ((("dns", name), each) for name, each in settings.dns_solvers.items())
+def _instances(settings: Settings) -> Iterator[tuple[SettingsKey, dict[str, Any], BaseModel]]:
+    """Yield key, keys of the core and the rest of each table that has a class of its own."""
+    yield from ((("services", name), {}, each) for name, each in settings.services.items())
+    seen: Counter[str] = Counter()
+    for name, each in settings.rungs.items():
+        key = (each.group, seen[each.group])
+        head = {"name": name} if name != each.group or seen[each.group] else {}
+        yield key if key in settings.origins.tables else source_key(each.group), head, each.source
+        seen[each.group] += 1
+    yield from ((("dns", name), {}, each) for name, each in settings.dns_solvers.items())
 
 
 def toml_lines(tables: Iterable[ShownTable], *, origin: bool) -> Iterator[str]:

@@ -53,7 +53,9 @@ class Evidence:
 
     def rungs(self, need: Need) -> list[SourceHandle]:
         """Return the sources that `need` allows, in the order of the ladder."""
-        return [source for source in self.ladder if need.sources is None or source.name in need.sources]
+        return [
+            source for source in self.ladder if need.sources is None or {source.name, source.group} & set(need.sources)
+        ]
 
 
 @dataclass(frozen=True)

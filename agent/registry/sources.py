@@ -31,13 +31,15 @@ MOST_FILES = 1000
 class SourceHandle:
     """A rung of the ladder. What a plugin's source says of itself is read once, and replaced where it can't be used."""
 
-    def __init__(self, source: Source, guard: Guard | None = None, *, own: bool | None = None) -> None:
-        """`own`: whether it is the core's; None: as its class says."""
+    def __init__(self, source: Source, guard: Guard | None = None, *, own: bool | None = None, name: str = "") -> None:
+        """`own`: whether it is the core's; None: as its class says. `name`: of its table; empty: it is called like its class."""
         self.source = source
         """What it was made from: the ``[source.NAME]`` table."""
         self._guard = guard or Guard()
         self._is_own = type(source).__module__.startswith(CORE) if own is None else own
-        self.name = source.name
+        self.name = name or source.name
+        self.group = source.name
+        """Sources of one group are CAs that stand in for each other: a chain of one of them is as good as one of another."""
         self.failures: dict[str, PluginError] = {}
         """What can't be used of what the source says of itself, with the reason."""
         self.immediate: bool = self._flag("immediate")
@@ -193,7 +195,14 @@ class SourceHandle:
             raise SourceRaised(self.name, hook, error, place_of_code(getattr(type(self.source), hook, None))) from error
 
     def _here(self, hook: str, work: Callable[[], T]) -> T:
-        return work() if self._is_own else self._guard.here(self._asked(hook), work, contract=(AgentError,))
+        if not self._is_own:
+            return self._guard.here(self._asked(hook), work, contract=(AgentError,))
+        try:
+            return work()
+        except AgentError as error:
+            if error.problem.where == self.group:
+                error.where = self.name
+            raise
 
 
 def offer_or_reason(source: SourceHandle, request: Request, state: RequestState) -> Offer:

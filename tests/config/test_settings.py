@@ -350,7 +350,7 @@ ONE_ERROR = {
     "a table that is none": ("acme = 1", "acme: must be a table: [acme]"),
     "a key of [acme]": (
         "[acme]\nlifetime_day = 1",
-        '[acme] lifetime_day: unknown key; did you mean "lifetime_days"? Allowed: lifetime_days',
+        '[acme] lifetime_day: unknown key; did you mean "lifetime_days"? Allowed: lifetime_days, name',
     ),
     "unknown solver": ("[dns.x]", '[dns.x]: no DNS solver is named "x"; known: none'),
     "key type": ('[modules.tunnel]\nkey_type = "ed25519"', "[modules.tunnel] key_type: this service accepts only: rsa-2048"),

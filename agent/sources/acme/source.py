@@ -17,7 +17,7 @@ from agent.model.need import Request
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.sources.acme.challenges.challenge_type import ChallengeType
 from agent.sources.acme.limit_rules import LimitSettings
-from agent.sources.acme.values import KNOWN_DIRECTORIES, DirectoryUrl, ExternalAccount, Mails
+from agent.sources.acme.values import KNOWN_DIRECTORIES, TITLES, DirectoryUrl, ExternalAccount, Mails
 from agent.system.names import is_address, is_public, is_wildcard
 
 MOST_NAMES = 100
@@ -37,7 +37,9 @@ class AcmeSource(Source):
     concurrency: ClassVar[int] = 8
 
     directory: DirectoryUrl = Field(
-        "letsencrypt", description='the CA: "letsencrypt", "letsencrypt-staging", or the URL of its directory'
+        "letsencrypt",
+        description=f"the CA: {', '.join(map(repr, KNOWN_DIRECTORIES))}".replace("'", '"')
+        + ", or the URL of its directory",
     )
     contact: Mails = Field((), description="e-mail addresses that the CA may write to")
     agree_terms: bool = Field(True, description="agree to the terms of service of the CA")
@@ -75,8 +77,7 @@ class AcmeSource(Source):
     @property
     def ca(self) -> str:
         """Return what people call the CA: the host of its directory where it has no better name."""
-        known = {"letsencrypt": "Let's Encrypt", "letsencrypt-staging": "Let's Encrypt (staging)"}
-        return known.get(self.directory) or str(urlsplit(self.directory).hostname)
+        return TITLES.get(self.directory) or str(urlsplit(self.directory).hostname)
 
     @property
     def authority(self) -> str:

@@ -17,8 +17,23 @@ from agent.system.names import is_address, is_wildcard, parse_name
 KNOWN_DIRECTORIES = {
     "letsencrypt": "https://acme-v02.api.letsencrypt.org/directory",
     "letsencrypt-staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
+    "google": "https://dv.acme-v02.api.pki.goog/directory",
+    "google-staging": "https://dv.acme-v02.test-api.pki.goog/directory",
+    "zerossl": "https://acme.zerossl.com/v2/DV90",
+    "sslcom": "https://acme.ssl.com/sslcom-dv-ecc",
+    "actalis": "https://acme-api.actalis.com/acme/directory",
 }
 """Directories that have a name."""
+TITLES = {
+    "letsencrypt": "Let's Encrypt",
+    "letsencrypt-staging": "Let's Encrypt (staging)",
+    "google": "Google Trust Services",
+    "google-staging": "Google Trust Services (staging)",
+    "zerossl": "ZeroSSL",
+    "sslcom": "SSL.com",
+    "actalis": "Actalis",
+}
+"""What people call their CAs."""
 DIRECTORY_PATH = re.compile(r"[A-Za-z0-9_./~:@!&=+,%?-]*")
 MAILBOX = re.compile(r"[A-Za-z0-9_.+~=-]{1,64}")
 """The part before the @; no quotes, no comments, nothing that a mailto: URI has to escape (RFC 6068)."""
@@ -62,18 +77,18 @@ def _key_id(text: str) -> str:
 
 
 def _mac_key(secret: SecretText) -> SecretText:
-    text = secret.reveal().strip().rstrip("=")
+    text = "".join(secret.reveal().split()).rstrip("=").replace("+", "-").replace("/", "_")
     try:
         key = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not key:
-        raise ValueError("must be the key that the CA gave you, in base64url")
+        raise ValueError("must be the key that the CA gave you, in base64url or base64")
     return SecretText(text)
 
 
 DirectoryUrl = Annotated[str, AfterValidator(_directory)]
-"""``"letsencrypt"``, ``"letsencrypt-staging"`` or a URL."""
+"""One of `KNOWN_DIRECTORIES`, or a URL."""
 Mail = Annotated[str, AfterValidator(_mail)]
 Mails = Annotated[tuple[Mail, ...], BeforeValidator(one_or_several)]
 """One e-mail address, or a list."""
@@ -87,7 +102,7 @@ class ExternalAccount(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     kid: KeyId = Field(description="key identifier that the CA gave you")
-    hmac_key: MacKey = Field(description="key that the CA gave you, in base64url")
+    hmac_key: MacKey = Field(description="key that the CA gave you, in base64url or base64")
     algorithm: Literal["HS256", "HS384", "HS512"] = Field(
         "HS256", description="what the CA wants the binding signed with"
     )
