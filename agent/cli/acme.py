@@ -19,6 +19,7 @@ from agent.system.spans import span, when
 
 if TYPE_CHECKING:
     from agent.sources.acme.account_admin import AccountAdmin
+    from agent.sources.acme.challenges.check import Check, Way
     from agent.sources.acme.limits import LimitUsage
     from agent.sources.acme.messages import Account
     from agent.sources.acme.source import AcmeSource
@@ -111,6 +112,8 @@ def deactivate(invocation: Invocation, yes: bool) -> None:
     example="""
 $ chainwright acme check www.example.com
 Nothing was found that would keep the CA from issuing.
+NAME             METHOD   OUTLOOK
+www.example.com  http-01  works
 """,
 )
 @click.argument("names", nargs=-1, required=True)
@@ -125,12 +128,13 @@ def check(invocation: Invocation, names: tuple[str, ...]) -> int:
     wanted = [parse_name(name) for name in names]
     _refuse_before_first_run(invocation)
     with _account_admin(invocation) as (_, admin, _thumbprint):
-        lines, would_fail = admin.look(wanted)
+        seen = admin.look(wanted)
     if invocation.as_json:
-        print_json({"names": wanted, "in_vain": would_fail, "findings": lines})
+        ways = [_way(each) for each in seen.ways]
+        print_json({"names": wanted, "in_vain": seen.would_fail, "findings": list(seen.lines), "methods": ways})
     else:
-        click.echo("\n".join(lines))
-    return WOULD_FAIL if would_fail else 0
+        click.echo("\n".join([*seen.lines, *_table_of_ways(seen)]))
+    return WOULD_FAIL if seen.would_fail else 0
 
 
 @acme.command(
@@ -236,6 +240,25 @@ def _row(found: Account | None) -> dict[str, Any] | None:
     from agent.sources.acme.messages import account_json
 
     return account_json(found) if found else None
+
+
+def _way(each: Way) -> dict[str, Any]:
+    """Return a method of a name, and what is missing for it."""
+    missing = {"why": each.obstacle.why, "fix": each.obstacle.fix} if each.obstacle else {}
+    return {"name": each.name, "method": each.method, "works": not missing, **missing}
+
+
+def _table_of_ways(seen: Check) -> list[str]:
+    """Return per name the methods in the order in which they are tried."""
+    rows = [row for each in seen.ways for row in _rows_of_way(each)]
+    return columns([["NAME", "METHOD", "OUTLOOK"], *rows])
+
+
+def _rows_of_way(each: Way) -> list[list[str]]:
+    if each.obstacle is None:
+        return [[each.name, each.method, "works"]]
+    cure = [["", "", each.obstacle.fix]] if each.obstacle.fix else []
+    return [[each.name, each.method, each.obstacle.why], *cure]
 
 
 def _limit(each: LimitUsage) -> dict[str, Any]:

@@ -48,6 +48,10 @@ class RequestState:
     """SHA-256 of what chains of the present root are to be sent with, for clients that know only another root."""
     root_until: datetime | None = None
     """When the present root ends: what it signs doesn't outlive it."""
+    dns_zones: tuple[str, ...] = ()
+    """Zones of the ``[dns.NAME]`` tables, whose names can be proved by DNS-01; an empty text: every zone."""
+    persistent: frozenset[str] = frozenset()
+    """Names, also ``*.x``, for which a lasting record was seen in DNS that lets this source's CA issue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

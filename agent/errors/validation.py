@@ -19,8 +19,22 @@ HINTS = {
     "caa": "Let the CAA records of {name}, or of the domain above it, name this CA",
     "dnssec": "Correct DNSSEC of {name}: signatures that have expired, or a DS record of an old key",
 }
-"""What to do, by the type of the problem (RFC 8555 section 6.7)."""
+"""What to do, by the type of the problem (RFC 8555 section 6.7), where the CA reads a file from port 80."""
 OTHER_HINT = "Let {name} lead to this machine, from the whole internet and on port 80"
+DNS_HINTS = {
+    "connection": "Let the name servers of {domain} be reached from the whole internet",
+    "dns": "Correct the DNS of {domain}: each of its name servers must answer, and have the TXT record at {record}",
+    "unauthorized": "Look which TXT records the name servers of {domain} have at {record}: all of them must have the one that "
+    "the agent has made",
+    **{kind: HINTS[kind] for kind in ("caa", "dnssec")},
+}
+"""Where the CA reads a TXT record that was made for it."""
+HINTS_BY_METHOD = {
+    "dns-01": (DNS_HINTS, "Let each name server of {domain} show the world the TXT record at {record}"),
+}
+"""Type of challenge -> what to do by the type of the problem, and else."""
+RECORDS = {"dns-01": "_acme-challenge", "dns-persist-01": "_validation-persist"}
+"""Labels before the domain at which a CA reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +46,20 @@ class NameFailure:
     kind: str
     """Type of the problem (RFC 8555 section 6.7)."""
     words: str
+    method: str = ""
+    """Type of the challenge that has failed: "http-01"; empty: it was refused without one."""
 
     def __str__(self) -> str:
-        return f"{self.name or 'a name'} ({self.kind}: {said(self.words)})"
+        by = f" by {self.method}" if self.method else ""
+        return f"{self.name or 'a name'}{by} ({self.kind}: {said(self.words)})"
+
+    @property
+    def hint(self) -> str:
+        """What to do about it."""
+        hints, other = HINTS_BY_METHOD.get(self.method, (HINTS, OTHER_HINT))
+        domain = self.name.removeprefix("*.") or "each name"
+        record = f"{RECORDS.get(self.method, '')}.{domain}"
+        return hints.get(self.kind, other).format(name=self.name or "each name", domain=domain, record=record)
 
 
 class NamesRefused(AcmeError):
@@ -69,8 +94,7 @@ class ValidationFailed(NamesRefused):
     @property
     def hint(self) -> str:
         """What to do about the first name."""
-        first = self.failures[0]
-        return HINTS.get(first.kind, OTHER_HINT).format(name=first.name or "each name")
+        return self.failures[0].hint
 
 
 class NamesRejected(NamesRefused):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from agent.errors.http01 import Http01Error
 from agent.sources.acme.account import Accounts
 from agent.sources.acme.ca_context import ca_context_of
+from agent.sources.acme.challenges.check import Check, check
+from agent.sources.acme.challenges.methods import methods_of
 from agent.sources.acme.failures import CaProblem, CaUnreachable
-from agent.sources.acme.preflight.findings import lines
 
 if TYPE_CHECKING:
     from agent.contract.source import SourceContext
@@ -24,6 +24,7 @@ class AccountAdmin:
     """Account, limits and outlook of one configured source, for `context` (`agent.operations.operations`)."""
 
     def __init__(self, source: AcmeSource, context: SourceContext) -> None:
+        self._source = source
         self._context = context
         self._accounts = Accounts(context)
         self._ca = ca_context_of(source, context)
@@ -57,24 +58,18 @@ class AccountAdmin:
         """Return how much is used up of each limit of the CA that an order for `names` is counted for."""
         return self._ca.limits.standing(names, self._context.now())
 
-    def look(self, names: Collection[str]) -> tuple[list[str], bool]:
-        """Look at what an order for `names` would meet; return lines for people, and whether it is certain to fail.
+    def look(self, names: Sequence[str]) -> Check:
+        """Look at what an order for `names` would meet, by each method for each of them.
 
         The CA is asked for nothing but its directory. Raises `AcmeError`.
         """
-        with self._explained():
-            found = self._ca.examine(names, self.account(), self._context)
-        own, would_fail = self._answered(names)
-        return [*own, *(lines(found) if found.all or not own else [])], would_fail or bool(found.stops)
-
-    def _answered(self, names: Collection[str]) -> tuple[list[str], bool]:
-        """Return lines about how HTTP-01 is answered on this machine, and whether that is certain to fail."""
-        with self._ca.answers.serving():
-            try:
-                warnings = self._ca.answers.prepare(names, retry_at=self._context.now())
-            except Http01Error as error:
-                return [f"stops  {error.problem.cause}", f"       {error.problem.fix}"], True
-        return [f"warns  {each}" for each in warnings], False
+        methods = methods_of(self._source, self._ca, self._context, self.account())
+        try:
+            with self._explained():
+                return check(self._source.ca, self._ca, methods, names, self.account(), self._context)
+        finally:
+            for each in methods:
+                each.clean_up()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

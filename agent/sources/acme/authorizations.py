@@ -25,11 +25,16 @@ if TYPE_CHECKING:
     from agent.sources.acme.challenges.prospects import Offered
     from agent.sources.acme.order_task import OrderTask
     from agent.sources.acme.pre_order_checks import PreOrderChecks
+    from agent.sources.acme.preflight import Finding
 
 OPEN = frozenset({"pending", "processing"})
 """Challenges that the CA looks at, or will when it's told to (RFC 8555 section 7.1.6)."""
 DECIDING = (0.5, 1.5, 4.0)
 """Seconds between looks at the names of an order that has failed."""
+UNMOVED, READ_AGAIN = 3.0, 2.0
+"""Seconds for which an order is pending before its authorizations are read, and by what that grows each time."""
+GOOD = frozenset({"pending", "valid"})
+"""States of an authorization that can become a chain (RFC 8555 section 7.1.6)."""
 ENOUGH = 3
 """Looks at a challenge that failed but stays pending, for the CA to try it again (RFC 8555 section 8.2)."""
 
@@ -44,16 +49,18 @@ class Authorizations:
         self._checks = checks
         self._record = TrackRecord(task.context.ledger, task.source.directory_url)
         self._methods = methods_of(task.source, task.ca, task.context, task.account)
-        self._prospects = Prospects(self._methods, self._doubted, self._tell)
+        self.prospects = Prospects(self._methods, self._doubted, self._tell)
         self._ca = task.source.ca
         self._chosen: dict[str, Method] = {}
         self._doubtful: Counter[str] = Counter()
+        self._read_at = UNMOVED
 
-    def foresee(self) -> None:
-        """See before anything is ordered that each name can be proved. Raises `SourceError`.
+    def foresee(self, bars: Sequence[Finding]) -> None:
+        """See before anything is ordered that each name can be proved, in spite of `bars`. Raises `SourceError`.
 
         One that the CA may know to be ours needs no proof: whether it wants one is seen when it has the order.
         """
+        self.prospects.bar(bars)
         now = self._context.now()
         self._find_methods([name for name in sorted(self._names) if not self._record.may_be_known(name, now)])
 
@@ -66,13 +73,26 @@ class Authorizations:
         pending = {name_of(each): each for each in found if each.status == "pending"}
         offered = {name: {each.type for each in one.challenges} for name, one in pending.items()}
         self._find_methods(list(pending), offered)
-        chosen = {name: self._prospects.choice(name, offered, anyway=True) for name in pending}
+        chosen = {name: self.prospects.choice(name, offered, anyway=True) for name in pending}
         self._chosen |= {name: method for name, method in chosen.items() if method is not None}
         at_once(self._tell_the_ca, self._presented(pending))
         return len(pending)
 
-    def given_up(self) -> bool:
-        """Whether a challenge has failed for good that the CA leaves pending, as smallstep's do."""
+    def given_up(self, order: Order, seconds: float) -> bool:
+        """Whether the order won't get on: it has been pending for `seconds`.
+
+        Either a challenge has failed for good that the CA leaves pending, as smallstep's do, or an authorization is invalid
+        and the order is left pending, as by acme2certifier.
+        """
+        return self._has_failed() or self._is_stuck(order, seconds)
+
+    def _is_stuck(self, order: Order, seconds: float) -> bool:
+        if seconds < self._read_at:
+            return False
+        self._read_at = seconds * READ_AGAIN
+        return any(each.status not in GOOD for each in at_once(self._authorization, order.authorizations))
+
+    def _has_failed(self) -> bool:
         for url in list(self._doubtful):
             authorization = self._authorization(url)
             if _error_of(authorization) and authorization.status == "pending":
@@ -88,7 +108,7 @@ class Authorizations:
         names that fail as well.
         """
         found = self._decided(order, pause)
-        problems = tuple(problem for each in found if (problem := _problem_of(each)))
+        problems = tuple(problem for each in found if (problem := self._problem_of(each)))
         passed = frozenset(name_of(each) for each in found if each.status == "valid")
         self._note(passed, {each.name for each in problems})
         if not problems:
@@ -119,6 +139,14 @@ class Authorizations:
             names = sorted(name for name in failed if self._chosen.get(name) is method)
             self._record.note_failed(method.type, names)
 
+    def _problem_of(self, authorization: Authorization) -> ProblemDocument | None:
+        """Return why a name is not proved; None: it is, or nothing speaks against it yet."""
+        error, name = _error_of(authorization), name_of(authorization)
+        if authorization.status == "valid" or (authorization.status == "pending" and not error):
+            return None
+        error = error or ProblemDocument("unauthorized", f"the authorization is {authorization.status}")
+        return replace(error, name=name, method=str(self._chosen[name].type) if name in self._chosen else "")
+
     def clean_up(self) -> None:
         """Take the answers away again."""
         for each in self._methods:
@@ -129,11 +157,13 @@ class Authorizations:
 
     def _find_methods(self, names: Sequence[str], offered: Offered | None = None) -> None:
         """Find a method for each name. Raises where there is none, unless the CA is asked all the same."""
-        self._prospects.look(names, self._checks.retry_at, offered)
-        if lacking := [name for name in names if self._prospects.choice(name, offered) is None]:
-            error = refusal(self._ca, self._prospects, lacking, offered, self._checks.retry_at)
+        self.prospects.look(names, self._checks.retry_at, offered)
+        if lacking := [name for name in names if self.prospects.choice(name, offered) is None]:
+            error = refusal(self._ca, self.prospects, lacking, offered, self._checks.retry_at)
             self._checks.stop(error)
-            if any(self._prospects.choice(name, offered, anyway=True) is None for name in lacking):
+            self.prospects.unbar(lacking)
+            self.prospects.look(lacking, self._checks.retry_at, offered)
+            if any(self.prospects.choice(name, offered, anyway=True) is None for name in lacking):
                 raise error
 
     def _doubted(self, name: str) -> frozenset[ChallengeType]:
@@ -192,12 +222,3 @@ def _challenge(authorization: Authorization, method: Method) -> Challenge:
 
 def _error_of(authorization: Authorization) -> ProblemDocument | None:
     return next((each.error for each in authorization.challenges if each.error), None)
-
-
-def _problem_of(authorization: Authorization) -> ProblemDocument | None:
-    """Return why a name is not proved; None: it is, or nothing speaks against it yet."""
-    error = _error_of(authorization)
-    if authorization.status == "valid" or (authorization.status == "pending" and not error):
-        return None
-    error = error or ProblemDocument("unauthorized", f"the authorization is {authorization.status}")
-    return replace(error, name=name_of(authorization))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -115,8 +115,17 @@ class CaContext:
         resolvers = [(each.host, each.port) for each in self._source.resolvers]
         return Preflight(resolvers, http_port=self._source.http_port)
 
-    def examine(self, names: Collection[str], account: Account | None, context: SourceContext) -> Findings:
-        """Look at what an order for `names` would meet. The CA is asked for nothing but its directory."""
+    def examine(
+        self,
+        names: Collection[str],
+        methods: Callable[[str], Sequence[str]],
+        account: Account | None,
+        context: SourceContext,
+    ) -> Findings:
+        """Look at what an order for `names` would meet, each by one of its `methods`.
+
+        The CA is asked for nothing but its directory.
+        """
         directory = self.client.directory(context)
         return self.preflight.examine(
             sorted(names),
@@ -126,6 +135,7 @@ class CaContext:
             skew=self.client.skew,
             now=context.now(),
             private_ca=self._source.private,
+            methods=methods,
             cancelled=lambda: context.cancelled,
         )
 

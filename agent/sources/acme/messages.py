@@ -36,6 +36,8 @@ class ProblemDocument:
     """URL that a person should read, for ``userActionRequired``."""
     status: int = 0
     """HTTP status; 0: it was part of an order or a challenge."""
+    method: str = ""
+    """Type of the challenge that it was part of; empty: of none."""
 
 
 def problem_of(body: Mapping[str, Any], *, status: int = 0, terms: str = "") -> ProblemDocument:

@@ -103,8 +103,7 @@ class Ordering:
         resumed, exempt = self._resumed(), False
         if resumed is None:
             exempt = self._checks.allowed(self._placement)
-            self._authorizations.foresee()
-            self._checks.look()
+            self._authorizations.foresee(self._checks.look(self._authorizations.prospects.open_to))
         names, renewal, limits = self._request.names, self._placement.renewal, self._ca.limits
         begun = resumed is not None
         with limits.order(names, self._context.now(), exempt=exempt, renewal=renewal, begun=begun):
@@ -164,10 +163,10 @@ class Ordering:
             self._not_ready = refusal  # it was not ready after all, and then it was
             return order
 
-    def _polled(self, order: Order, given_up: Callable[[], bool] = lambda: False) -> Order:
+    def _polled(self, order: Order, given_up: Callable[[Order, float], bool] = lambda _order, _seconds: False) -> Order:
         """Look at an order until its state changes, or `given_up` says that it won't."""
         before, began, pause = order.status, time.monotonic(), FIRST_PAUSE
-        while order.status == before and not given_up():
+        while order.status == before and not given_up(order, time.monotonic() - began):
             asked = order.retry_after if time.monotonic() - began > EARLY else None
             self._pause(pause if asked is None else asked)
             pause = min(pause * GROWTH, LONGEST_PAUSE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from agent.errors import SourceError
     from agent.sources.acme.order_placement import OrderPlacement
     from agent.sources.acme.order_task import OrderTask
+    from agent.sources.acme.preflight import Finding
 
 STOPPED, ASKED = "preflight stopped", "asked in spite of the preflight"
 """In the ledger, for a request."""
@@ -51,18 +53,22 @@ class PreOrderChecks:
             return True
         return False
 
-    def look(self) -> None:
-        """Look at DNS, CAA and the clock. Raises `PreflightStopped` where the order is certain to fail."""
+    def look(self, methods: Callable[[str], Sequence[str]]) -> Sequence[Finding]:
+        """Look at DNS, CAA and the clock; return what speaks against some of a name's `methods`.
+
+        Raises `PreflightStopped` where the order is certain to fail.
+        """
         if not self._source.preflight or self._context.forced:
-            return
+            return ()
         self._context.progress(OrderStep.PREFLIGHT, "looking at DNS and CAA")
-        found = self._ca.examine(self._request.names, self._account, self._context)
+        found = self._ca.examine(self._request.names, methods, self._account, self._context)
         if self._context.cancelled:
             raise OrderCancelled(self._source.name)
         for each in found.warnings:
             self._context.progress(OrderStep.PREFLIGHT, each.cause)
         if found.stops:
             self.stop(PreflightStopped(found.stops, self.retry_at))
+        return found.bars
 
     @property
     def retry_at(self) -> datetime:

@@ -187,7 +187,7 @@ class _Case:
 
     def _failure(self, problem: ProblemDocument) -> NameFailure:
         named = self.ours(problem.name) or (next(iter(self.names)) if len(self.names) == 1 else "")
-        return NameFailure(named, problem.type, problem.detail)
+        return NameFailure(named, problem.type, problem.detail, problem.method)
 
     def ours(self, name: str) -> str:
         """Return the name of the request that the CA means; empty: none. An authorization has no ``*.``."""
@@ -261,7 +261,8 @@ def _below(name: str, domain: str) -> bool:
 
 def _lines(problem: ProblemDocument) -> Iterator[str]:
     """Yield all that the CA says, a line a problem."""
-    about = f" ({problem.name})" if problem.name else ""
+    by = f" by {problem.method}" if problem.method else ""
+    about = f" ({problem.name}{by})" if problem.name else ""
     yield f"{problem.type}{about}: {problem.detail}"
     for each in problem.subproblems:
         yield from _lines(each)

@@ -17,8 +17,9 @@ from agent.model.need import Request
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.sources.acme.challenges.challenge_type import ChallengeType
 from agent.sources.acme.limit_rules import LimitSettings
+from agent.sources.acme.provable import why_not_provable
 from agent.sources.acme.values import KNOWN_DIRECTORIES, TITLES, DirectoryUrl, ExternalAccount, Mails
-from agent.system.names import is_address, is_public, is_wildcard
+from agent.system.names import is_address, is_public
 
 MOST_NAMES = 100
 """Of Let's Encrypt's classic profile; no CA takes more."""
@@ -107,28 +108,26 @@ class AcmeSource(Source):
         return self.names == "any" or self.trust is not None
 
     def offers(self, request: Request, state: RequestState) -> Offer:
-        """Serve what the CA certifies and HTTP-01 can prove."""
-        reason = self._why_not(request)
+        """Serve what the CA certifies and one of `challenges` can prove."""
+        reason = self._why_not(request, state)
         return Offer(serves=not reason, reason=reason)
 
-    def _why_not(self, request: Request) -> str:
+    def _why_not(self, request: Request, state: RequestState) -> str:
         if request.purpose is not Purpose.SERVER:
             return "it certifies servers only"
         if request.key_type not in CERTIFIED:
             return f"it certifies no {request.key_type} keys"
         if len(request.names) > MOST_NAMES:
             return f"it certifies at most {MOST_NAMES} names in one chain, not {len(request.names)}"
-        reasons = (self._why_not_the_name(name) for name in sorted(request.names))
+        reasons = (self._why_not_the_name(name, state) for name in sorted(request.names))
         return next((reason for reason in reasons if reason), "")
 
-    def _why_not_the_name(self, name: str) -> str:
-        if is_wildcard(name):  # HTTP-01 can't prove it (RFC 8555 section 8.3)
-            return f"{name} is a wildcard, which HTTP-01 can't prove"
+    def _why_not_the_name(self, name: str, state: RequestState) -> str:
         if is_address(name) and not self.addresses:
             return f"{name} is an address, which it is not asked for (addresses = false)"
         if self.names == "public" and not is_public(name):
             return f"{name} is no public name"
-        return ""
+        return why_not_provable(name, self.challenges, state)
 
     def due(self, request: Request, state: RequestState, now: datetime) -> Due:
         """Renew when the CA suggests it, inside the safety floor; else by the lifetime, a little earlier on each host."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -147,7 +148,34 @@ def test_a_failed_order_is_tried_again_when_a_setting_changes():
         (request(key_type=KeyType.RSA_2048), {}, ""),
         (request(key_type=KeyType.ED25519), {}, "it certifies no ed25519 keys"),
         (request(purpose=Purpose.CLIENT), {}, "it certifies servers only"),
-        (request("*.chain.dev"), {}, "*.chain.dev is a wildcard, which HTTP-01 can't prove"),
+        (
+            request("*.chain.dev"),
+            {},
+            (
+                "*.chain.dev is a wildcard, which only DNS proves: add [dns.NAME] for its zone, "
+                "or set the record that `chainwright acme persist '*.chain.dev'` shows"
+            ),
+        ),
+        (
+            request("*.chain.dev"),
+            {"challenges": ["http-01", "dns-01"]},
+            "*.chain.dev is a wildcard, which only DNS proves: add [dns.NAME] for its zone",
+        ),
+        (
+            request("*.chain.dev"),
+            {"challenges": ["http-01"]},
+            "*.chain.dev is a wildcard, which only DNS proves: add dns-01 or dns-persist-01 to challenges",
+        ),
+        (
+            request("www.chain.dev"),
+            {"challenges": ["dns-01"]},
+            "www.chain.dev is to be proved by DNS (challenges): add [dns.NAME] for its zone",
+        ),
+        (
+            request("8.8.8.8"),
+            {"addresses": True, "challenges": ["dns-01"]},
+            "8.8.8.8 is an address, which only http-01 or tls-alpn-01 proves: add one of them to challenges",
+        ),
         (request("gw.lan"), {}, "gw.lan is no public name"),
         (request("gateway"), {}, "gateway is no public name"),
         (request("gateway", "gw.lan"), {"names": "any"}, ""),
@@ -168,11 +196,28 @@ def test_a_failed_order_is_tried_again_when_a_setting_changes():
         ),
     ],
 )
-def test_it_declines_what_the_ca_does_not_certify_or_http_01_can_t_prove(
+def test_it_declines_what_the_ca_does_not_certify_or_no_challenge_can_prove(
     asked: Request, settings: dict[str, object], reason: str
 ):
     offer = AcmeSource(**settings).offers(asked, NOTHING)
     assert (offer.serves, offer.reason) == (not reason, reason)
+
+
+@pytest.mark.parametrize(
+    ("names", "state", "serves"),
+    [
+        (["*.chain.dev", "chain.dev"], {"dns_zones": ("chain.dev",)}, True),
+        (["*.a.chain.dev"], {"dns_zones": ("other.dev", "chain.dev")}, True),
+        (["*.chain.dev"], {"dns_zones": ("",)}, True),
+        (["*.chain.dev"], {"dns_zones": ("ain.dev", "www.chain.dev")}, False),
+        (["*.chain.dev"], {"persistent": frozenset({"*.chain.dev"})}, True),
+        (["*.chain.dev"], {"persistent": frozenset({"chain.dev"})}, False),
+    ],
+)
+def test_a_wildcard_is_served_where_its_zone_can_be_written_or_has_a_lasting_record(
+    names: list[str], state: dict[str, object], serves: bool
+):
+    assert AcmeSource().offers(request(*names), replace(NOTHING, **state)).serves is serves
 
 
 # When its chains are due

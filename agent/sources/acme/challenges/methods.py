@@ -19,4 +19,4 @@ METHODS: tuple[type[Method], ...] = (Http01Method,)
 def methods_of(source: AcmeSource, ca: CaContext, context: SourceContext, account: Account | None) -> list[Method]:
     """Return those that the settings allow, in the order in which they are tried."""
     known = {each.type: each for each in METHODS}
-    return [known[each](source, ca, context, account) for each in source.challenges if each in known]
+    return [known[each](source, ca, context, account) for each in dict.fromkeys(source.challenges) if each in known]

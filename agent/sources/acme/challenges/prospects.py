@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from agent.errors.preflight import PreflightStopped
 
 if TYPE_CHECKING:
     from agent.errors import SourceError
     from agent.sources.acme.challenges.challenge_type import ChallengeType
     from agent.sources.acme.challenges.method import Method
+    from agent.sources.acme.preflight.findings import Finding
 
 Offered = Mapping[str, Collection[str]]
 """Name -> types of challenges that the CA offers for it; a name that is not in it gets them all."""
@@ -45,6 +48,23 @@ class Prospects:
         self._tell = tell
         self._ranked: dict[str, list[Method]] = {}
         self._seen: dict[str, dict[ChallengeType, Prospect]] = defaultdict(dict)
+        self._bars: dict[str, list[Finding]] = defaultdict(list)
+
+    def bar(self, found: Iterable[Finding]) -> None:
+        """Have methods fail that the preflight has found something against."""
+        for each in found:
+            self._bars[each.name].append(each)
+
+    def unbar(self, names: Collection[str]) -> None:
+        """Forget that, for names for which the CA is asked all the same."""
+        for name in names:
+            if barred := self._bars.pop(name, None):
+                types = frozenset().union(*(each.methods for each in barred))
+                self._seen[name] = {type_: each for type_, each in self._seen[name].items() if type_ not in types}
+
+    def open_to(self, name: str) -> list[str]:
+        """Return the types of challenges that may be tried for a name, as far as the settings say."""
+        return [each.type for each in self.methods if not each.why_not(name)]
 
     def look(self, names: Collection[str], retry_at: datetime, offered: Offered | None = None) -> None:
         """Look at one method after the other until each name has one that works, of those that the CA offers for it."""
@@ -79,12 +99,18 @@ class Prospects:
         for name, method in pairs:
             if method.type in self._seen[name]:
                 continue
-            missing = method.why_not(name)
-            self._seen[name][method.type] = Prospect(method, missing)
-            if not missing:
+            found = self._at_first_sight(method, name, retry_at)
+            self._seen[name][method.type] = found
+            if found.works:
                 tried[method].append(name)
         for method, names in tried.items():
             self._prepare(method, names, retry_at)
+
+    def _at_first_sight(self, method: Method, name: str, retry_at: datetime) -> Prospect:
+        if missing := method.why_not(name):
+            return Prospect(method, missing)
+        bars = [each for each in self._bars[name] if method.type in each.methods]
+        return Prospect(method, error=PreflightStopped(bars, retry_at) if bars else None)
 
     def _prepare(self, method: Method, names: Sequence[str], retry_at: datetime) -> None:
         outlook = method.prepare(names, retry_at=retry_at)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors.challenges import NothingProves, Obstacle
 from agent.errors.order import ChallengeMissing
+from agent.errors.preflight import PreflightStopped
 from agent.sources.acme.challenges.prospects import is_offered
 
 if TYPE_CHECKING:
@@ -23,12 +24,20 @@ def refusal(
     Where all that can be tried fails for one reason, that is the error.
     """
     tried = {name: [each.error for each in prospects.of(name) if _is_tried(each, name, offered)] for name in names}
-    errors = {error for those in tried.values() for error in those if error is not None}
-    if len(errors) == 1 and all(tried.values()):
-        return errors.pop()
+    errors = list(dict.fromkeys(error for those in tried.values() for error in those if error is not None))
+    if all(tried.values()) and (error := _one_of(errors, retry_at)):
+        return error
     if offered is not None and (types := _none_of_ours(prospects, names, offered)) is not None:
         return ChallengeMissing(ca, names, [each.type for each in prospects.methods], types)
     return NothingProves(ca, [each for name in names for each in _obstacles(prospects, name, offered)], retry_at)
+
+
+def _one_of(errors: Sequence[SourceError], retry_at: datetime) -> SourceError | None:
+    """Return the only error; what the preflight has found for several names is one."""
+    stopped = [each for each in errors if isinstance(each, PreflightStopped)]
+    if errors and len(stopped) == len(errors):
+        return PreflightStopped(list(dict.fromkeys(one for each in stopped for one in each.reasons)), retry_at)
+    return errors[0] if len(errors) == 1 else None
 
 
 def obstacle(name: str, prospect: Prospect) -> Obstacle:

@@ -15,8 +15,8 @@ from agent.sources.acme.preflight import clock, reach, trouble
 from agent.sources.acme.preflight.authority import ROOT_SERVERS, Authority
 from agent.sources.acme.preflight.caa import Applicant
 from agent.sources.acme.preflight.exchange import PATIENCE, Budget, Server, Unanswered
-from agent.sources.acme.preflight.findings import Finding, Findings, without_repeats
-from agent.sources.acme.preflight.looking import Subject, Views, addresses_of, attempt, look
+from agent.sources.acme.preflight.findings import Finding, Findings, weighed, without_repeats
+from agent.sources.acme.preflight.looking import Subject, Views, addresses_of, attempt, by_http, look
 from agent.sources.acme.preflight.memory import Memory
 from agent.sources.acme.preflight.reach import HTTP_PORT, PortState
 from agent.sources.acme.preflight.resolvers import DNS_PORT, RESOLV_CONF, Resolvers, system_resolvers
@@ -69,25 +69,25 @@ class Preflight:
         skew: timedelta | None,
         now: datetime,
         private_ca: bool = False,
-        methods: Sequence[str] = ("http-01",),
+        methods: Callable[[str], Sequence[str]] = by_http,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Findings:
         """Look at canonical `names`; return what will make the CA refuse them, and what may. Raises nothing.
 
         `identities` are the directory's ``caaIdentities`` (none: CAA is not judged), `account_url` the account that asks
         (empty: not known yet), `addresses` this machine's, `skew` the CA's Date minus this machine's clock, which shows
-        `now`; `methods` are the challenges that will be answered. Once `cancelled`, it returns at once and without
+        `now`; `methods` are the challenges that may be answered for a name. Once `cancelled`, it returns at once and without
         anything that is certain.
         """
-        applicant = Applicant(tuple(identities), account_url, tuple(methods))
-        subject = Subject(tuple(dict.fromkeys(names)), applicant, frozenset(addresses), private_ca)
+        applicant = Applicant(tuple(identities), account_url)
+        subject = Subject(tuple(dict.fromkeys(names)), applicant, methods, frozenset(addresses), private_ca)
         budget = Budget(time.monotonic() + self._longest, cancelled)
         wrong = clock.judge(skew, now)
         found = attempt(lambda: self._confirmed(subject, budget))
         if cancelled():
             return Findings()
         listed = [trouble.unchecked("", found)] if isinstance(found, Unanswered) else found
-        return Findings(without_repeats([*([wrong] if wrong else []), *listed]))
+        return Findings(without_repeats([*([wrong] if wrong else []), *weighed(listed, methods)]))
 
     def addresses_of(
         self, name: str, *, private_ca: bool = False, cancelled: Callable[[], bool] = lambda: False

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.errors.problem import Problem
 
 LISTED = 3
 """Things of one kind that a sentence names."""
@@ -25,6 +30,8 @@ class Finding:
     """The CA can't but refuse: asking it would cost a failed validation and bring nothing."""
     note: bool = False
     """Worth knowing when something fails; nothing needs to be done."""
+    methods: frozenset[str] = frozenset()
+    """Types of challenges that it speaks against, while others are open to the name; empty: against any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,12 @@ class Findings:
     @property
     def stops(self) -> tuple[Finding, ...]:
         """Those because of which the CA isn't asked."""
-        return tuple(each for each in self.all if each.certain)
+        return tuple(each for each in self.all if each.certain and not each.methods)
+
+    @property
+    def bars(self) -> tuple[Finding, ...]:
+        """Those because of which a name is proved in another way."""
+        return tuple(each for each in self.all if each.certain and each.methods)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -51,14 +63,32 @@ class Findings:
 
 def lines(findings: Findings) -> list[str]:
     """Return what was found for people to read: what stops first, each with its cure in a second line."""
-    ranked = (("stops", findings.stops), ("warns", findings.warnings), ("notes", findings.notes))
-    found = [line for word, those in ranked for each in those for line in _two_lines(word, each)]
+    ranked = (
+        ("stops", findings.stops),
+        ("stops", findings.bars),
+        ("warns", findings.warnings),
+        ("notes", findings.notes),
+    )
+    found = [line for word, those in ranked for each in those for line in two_lines(word, each)]
     return found or ["Nothing was found that would keep the CA from issuing."]
 
 
-def _two_lines(word: str, finding: Finding) -> Iterator[str]:
+def two_lines(word: str, finding: Finding | Problem) -> Iterator[str]:
+    """Yield what was found, and the cure."""
     yield f"{word}  {finding.cause}"
     yield f"       {finding.fix}"
+
+
+def weighed(found: Iterable[Finding], methods: Callable[[str], Collection[str]]) -> Iterator[Finding]:
+    """Yield findings; those that leave a name none of its `methods` speak against any."""
+    kept = list(found)
+    barred: dict[str, set[str]] = defaultdict(set)
+    for each in kept:
+        if each.certain:
+            barred[each.name] |= each.methods
+    for each in kept:
+        is_open = not barred[each.name].issuperset(methods(each.name)) if each.name else True
+        yield each if is_open or not each.methods else replace(each, methods=frozenset())
 
 
 def without_repeats(found: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import dns.name
 from dns.rdatatype import AAAA, A
 
+from agent.sources.acme.challenges.challenge_type import CONNECTING
 from agent.sources.acme.preflight import addresses, caa, reach, trouble
 from agent.sources.acme.preflight.addresses import Pointing
 from agent.sources.acme.preflight.answer import DnsAnswer, View
@@ -28,15 +29,26 @@ WORKERS = 16
 """Questions under way at the same time."""
 
 
+def by_http(name: str) -> Sequence[str]:
+    """Return how a name is proved where nothing else is known."""
+    return ("dns-01",) if is_wildcard(name) else ("http-01",)
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What is looked at, and for whom."""
 
     names: tuple[str, ...]
     applicant: Applicant
+    methods: Callable[[str], Sequence[str]]
+    """Types of the challenges that may be answered for a name, the first one first."""
     own: frozenset[str]
     """This machine's addresses."""
     private_ca: bool
+
+    def connects(self, name: str) -> bool:
+        """Whether the CA may connect to where a name points to; else its proof is in the DNS itself."""
+        return not CONNECTING.isdisjoint(self.methods(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +113,7 @@ def addresses_of(name: str, views: Views, budget: Budget, *, private_ca: bool) -
 def _begin(name: str, subject: Subject, views: Views, budget: Budget, pool: Executor) -> Callable[[], Look]:
     """Begin to ask all there is to ask of one name; return how to wait for it."""
     target = dns.name.from_text(name.removeprefix("*."))
-    matters = not is_wildcard(name)  # its proof is in the DNS itself
+    matters = subject.connects(name)
     inside = _point(target, views.resolvers, budget, pool) if matters else None
     outside = _point(target, views.authority, budget, pool) if matters and not subject.private_ca else None
     records = pool.submit(_caa, target, subject, views, budget)
@@ -145,7 +157,7 @@ def attempt(find: Callable[[], T]) -> T | Unanswered:
 
 def _targets(subject: Subject, looks: Iterable[Look]) -> Iterator[tuple[str, Sequence[str]]]:
     yield from ((each.name, each.believed.addresses) for each in looks if each.believed)
-    yield from ((name, (name,)) for name in subject.names if is_address(name))
+    yield from ((name, (name,)) for name in subject.names if is_address(name) and subject.connects(name))
 
 
 def _try_ports(found: Iterable[Ways], views: Views, budget: Budget, pool: Executor) -> dict[str, PortState]:
@@ -163,6 +175,12 @@ def _try_ports(found: Iterable[Ways], views: Views, budget: Budget, pool: Execut
 
 
 def _judge(each: Look, subject: Subject, views: Views) -> Iterator[Finding]:
+    for found in _judge_addresses(each, subject, views):
+        yield replace(found, methods=frozenset(map(str, CONNECTING)))
+    yield from _judge_caa(each, subject)
+
+
+def _judge_addresses(each: Look, subject: Subject, views: Views) -> Iterator[Finding]:
     certain = each.believed is each.outside if each.outside is not None else views.vouched
     if each.believed is not None and (
         found := addresses.judge(each.name, each.believed, certain=certain, private_ca=subject.private_ca)
@@ -175,13 +193,23 @@ def _judge(each: Look, subject: Subject, views: Views) -> Iterator[Finding]:
     if each.inside is not None:
         servers = tuple(address for address, _port in views.resolvers.servers)
         yield from (trouble.of_resolvers(each.name, error, servers) for error in each.inside.failures)
-    yield from _judge_caa(each, subject.applicant)
 
 
-def _judge_caa(each: Look, applicant: Applicant) -> Iterator[Finding]:
+def _judge_caa(each: Look, subject: Subject) -> Iterator[Finding]:
     if isinstance(each.caa, Unanswered):
         told = {error.zone for those in (each.outside, each.inside) if those for error in those.failures}
         if each.caa.zone not in told:
             yield trouble.of_caa(each.name, each.caa)
-    elif each.caa is not None and (found := caa.judge(each.name, each.caa, applicant, certain=each.caa_certain)):
-        yield found
+    elif each.caa is not None:
+        yield from _judge_records(each, each.caa, subject)
+
+
+def _judge_records(each: Look, records: DnsAnswer, subject: Subject) -> Iterator[Finding]:
+    """Yield why the CA must refuse the name; where that is so by some methods only, why by each of these."""
+    methods = tuple(subject.methods(each.name))
+    for those in (methods, *((method,) for method in methods[1:] and methods)):
+        applicant = replace(subject.applicant, methods=those)
+        if found := caa.judge(each.name, records, applicant, certain=each.caa_certain):
+            yield found if those == methods else replace(found, methods=frozenset(those))
+            if those == methods:
+                return

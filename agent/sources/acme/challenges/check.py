@@ -1,0 +1,76 @@
+"""`check`: what an order would meet, name by name and method by method. Nothing is ordered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.errors.preflight import PreflightStopped
+from agent.sources.acme.challenges.prospects import Prospect, Prospects
+from agent.sources.acme.challenges.refusal import obstacle, refusal
+from agent.sources.acme.preflight.findings import Findings, lines, two_lines
+
+if TYPE_CHECKING:
+    from agent.contract.source import SourceContext
+    from agent.errors.challenges import Obstacle
+    from agent.sources.acme.ca_context import CaContext
+    from agent.sources.acme.challenges.method import Method
+    from agent.sources.acme.messages import Account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One method for one name."""
+
+    name: str
+    method: str
+    obstacle: Obstacle | None
+    """What is missing; None: it works, as far as can be seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What was seen."""
+
+    ways: tuple[Way, ...]
+    """Name by name, the method first that is tried first."""
+    lines: tuple[str, ...]
+    """For people: what stops an order, what may, and what is worth knowing."""
+    would_fail: bool
+
+
+def check(
+    authority: str,
+    ca: CaContext,
+    methods: Sequence[Method],
+    names: Sequence[str],
+    account: Account | None,
+    context: SourceContext,
+) -> Check:
+    """Look at each of `methods` for each name. Raises `CaProblem` and `CaUnreachable`."""
+    warned: list[str] = []
+    prospects = Prospects(methods, lambda _name: (), warned.append)
+    found = ca.examine(names, prospects.open_to, account, context)
+    prospects.bar(found.bars)
+    prospects.look_at_all(names, context.now())
+    lacking = [name for name in names if prospects.choice(name) is None]
+    seen = Findings(tuple(each for each in found.all if not each.methods or each.name in lacking or not each.certain))
+    said = [*_stops(authority, prospects, lacking, context), *(f"warns  {each}" for each in warned)]
+    return Check(
+        ways=tuple(_way(name, each) for name in names for each in prospects.of(name)),
+        lines=(*said, *(lines(seen) if seen.all or not said else [])),
+        would_fail=bool(lacking or found.stops),
+    )
+
+
+def _way(name: str, prospect: Prospect) -> Way:
+    return Way(name=name, method=prospect.method.type, obstacle=None if prospect.works else obstacle(name, prospect))
+
+
+def _stops(authority: str, prospects: Prospects, lacking: Sequence[str], context: SourceContext) -> Iterator[str]:
+    """Yield why nothing proves some names; what the preflight has found is said of it anyway."""
+    if lacking:
+        error = refusal(authority, prospects, lacking, None, context.now())
+        if not isinstance(error, PreflightStopped):
+            yield from two_lines("stops", error.problem)
