@@ -16,7 +16,7 @@ from agent.engine.kept_keys import note_delivery, why_given_up
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.source_context import SourceServices
 from agent.errors import AgentError, SourceError
-from agent.errors.source import KeyGivenUp, OrderCancelled, OrderHeld
+from agent.errors.source import Elsewhere, KeyGivenUp, OrderCancelled, OrderHeld
 from agent.model.events import Event, EventKind
 from agent.model.need import Request
 from agent.model.pause import LONGEST_ORDER, back_off
@@ -172,6 +172,8 @@ def _store_chain(store: Store, delivery: Delivery, chain: Chain, now: datetime) 
         edition=EDITION,
     )
     store.orders.succeeded(obtain.request.id, obtain.source)
+    if len(obtain.group) > 1:  # an order that another CA still has is not gone on with at the next renewal
+        store.orders.forget_saved(obtain.request.id)
     if not delivery.source.immediate:
         store.orders.clear_forced(obtain.request.id)
     store.orders.served(obtain.request.id, obtain.above)
@@ -182,6 +184,7 @@ def _failure(store: Store, delivery: Delivery, settings_digest: str, now: dateti
     last = store.orders.record(*delivery.obtain.key)
     counts = not isinstance(error, SourceError) or error.counts
     attempts = (last.attempts if last else 0) + counts
+    elsewhere = error.elsewhere if isinstance(error, SourceError) else Elsewhere.NEVER
     own = before_deadlines(now + back_off(attempts), now, delivery.obtain.deadlines, None)
     retry_at = error.retry_at if isinstance(error, SourceError) else own
     retry_at = min(retry_at, now + LONGEST_ORDER) if retry_at else None
@@ -194,26 +197,39 @@ def _failure(store: Store, delivery: Delivery, settings_digest: str, now: dateti
         permanent=isinstance(error, SourceError) and error.retry_at is None,
         settings_digest=settings_digest,
         tried_at=now,
+        elsewhere=elsewhere,
+        lasting=(last.lasting if last else 0) + 1 if elsewhere is Elsewhere.LASTING else 0,
     )
 
 
 def _note_names(store: Store, delivery: Delivery, now: datetime) -> None:
     """Remember which names the CA could not validate, so that a module can ask for the others alone."""
-    request, source, again = delivery.obtain.request, delivery.obtain.source, list[Request]()
-    if delivery.chain is not None:
-        again = store.failing.delivered(source, request, now)
-    elif isinstance(delivery.error, SourceError):
-        again = store.failing.settle(source, request, request.names & delivery.error.passed, now)
-        if not _can_wait(store, delivery, now):
-            store.failing.add(source, request.names & delivery.error.failed, request, now)
+    request, again = delivery.obtain.request, list[Request]()
+    for source in _group(delivery):  # what one CA has seen to lead here does so for those that stand in for it
+        if delivery.chain is not None:
+            again += store.failing.delivered(source, request, now)
+        elif isinstance(delivery.error, SourceError):
+            again += store.failing.settle(source, request, request.names & delivery.error.passed, now)
+    if isinstance(delivery.error, SourceError) and not _can_wait(store, delivery, now):
+        store.failing.add(delivery.obtain.source, request.names & delivery.error.failed, request, now)
     for each in again:
         store.orders.forget_failures(each.id)
 
 
+def _group(delivery: Delivery) -> tuple[str, ...]:
+    return delivery.obtain.group or (delivery.obtain.source,)
+
+
 def _can_wait(store: Store, delivery: Delivery, now: datetime) -> bool:
-    """Whether there is a chain for all names together that is good for a while: then it's tried again as a whole."""
-    return any(
-        (record.source, record.request) == (delivery.obtain.source, delivery.obtain.request.id)
+    """Whether all names together stay one request.
+
+    There is a chain for them that is good for a while, or the next CA is asked for them at once.
+    """
+    group = _group(delivery)
+    is_next = isinstance(delivery.error, SourceError) and delivery.error.elsewhere is Elsewhere.AT_ONCE
+    return (is_next and delivery.obtain.source != group[-1]) or any(
+        record.source in group
+        and record.request == delivery.obtain.request.id
         and record.good(now)
         and now < safety_floor(record.not_before, record.not_after)
         for record in store.chains.records()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from agent.errors.acme import AGAIN, AcmeError
+from agent.errors.source import Elsewhere
 
 USUAL_ALGORITHM = "ES256"
 """By which the account keys sign that are made here."""
@@ -20,6 +21,11 @@ class TermsNotAgreed(AcmeError):
     url: str
     changed: bool = False
     detail: str = ""
+
+    @property
+    def elsewhere(self) -> Elsewhere:  # type: ignore[override]  # of this one, not of its kind
+        """Until a person has read what a CA has changed, another one may be asked; what the settings say is meant."""
+        return Elsewhere.AT_ONCE if self.changed else Elsewhere.NEVER
 
     @property
     def state(self) -> str:
@@ -98,6 +104,7 @@ class AccountRefused(AcmeError):
     """The account may not do this any more: deactivated or revoked, for example."""
 
     code = "source.account_refused"
+    elsewhere = Elsewhere.LASTING
     cause = "{ca} refuses the account{account:? %}: {reason:said}."
     fix = f"Make another account: chainwright acme rekey; or ask its operator to allow this one again, {AGAIN}"
     ca: str
@@ -123,6 +130,7 @@ class AccountUnknown(AcmeError):
     """The CA no longer knows the account, even after a new one was made."""
 
     code = "source.account_unknown"
+    elsewhere = Elsewhere.LASTING
     cause = "{ca} does not know the account{account:? %} any more."
     fix = "The next try makes a new one; CAA records that name its URL (accounturi) need the new one."
     ca: str

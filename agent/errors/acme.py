@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Self
 
-from agent.errors.source import SourceError
+from agent.errors.source import Elsewhere, SourceError
 from agent.errors.wording import said
 
 WHERE = "acme"
@@ -33,6 +33,7 @@ class CaUnreached(AcmeError):
     """No connection, or it broke off. `reason` is a clause in lower case."""
 
     code = "source.ca_unreachable"
+    elsewhere = Elsewhere.LASTING
     cause = "{name} can't be reached{place:? at %}: {reason:said}."
     fix = "Look at this machine's network, DNS and firewall; it is tried again by itself."
     ca: str
@@ -62,6 +63,7 @@ class CaUntrusted(AcmeError):
     """The certificate of the CA's own server does not verify. `file` holds the roots; empty: the system's do."""
 
     code = "source.ca_untrusted"
+    elsewhere = Elsewhere.LASTING
     cause = "The TLS certificate of {server} does not verify: {reason:said}."
     fix = "{cure}"
     ca: str
@@ -103,6 +105,7 @@ class NoDirectory(AcmeError):
     """The address of the directory leads to something else (RFC 8555 section 7.1.1)."""
 
     code = "source.no_directory"
+    elsewhere = Elsewhere.LASTING
     cause = "There is no ACME directory at {url}: {reason:said}."
     fix = "Correct directory in [acme]: it is the address that the CA calls its directory or ACME URL."
     url: str
@@ -114,6 +117,7 @@ class CaBusy(AcmeError):
     """It asks everyone to wait: overloaded, or maintained. `reason` is what it says of it; empty: nothing."""
 
     code = "source.ca_busy"
+    elsewhere = Elsewhere.LASTING
     counts = False
     cause = "{ca} is overloaded, or in maintenance, and asks to wait until {retry_at:time}{words:? (%)}."
     fix = BY_ITSELF
@@ -132,6 +136,7 @@ class CaFailed(AcmeError):
     """Something is wrong at the CA, or it says what makes no sense."""
 
     code = "source.ca_failed"
+    elsewhere = Elsewhere.LASTING
     cause = "{ca} has a failure of its own: {reason:said}."
     fix = "Nothing is wrong here; it is tried again by itself. Its operator's status page may say more."
     ca: str
@@ -147,6 +152,7 @@ class RateLimited(AcmeError):
     """A rate limit of the CA (RFC 8555 section 6.6)."""
 
     code = "source.rate_limited"
+    elsewhere = Elsewhere.AT_ONCE
     counts = False
     cause = "{ca} allows no more for now: {reason:said}."
     fix = BY_ITSELF
@@ -161,6 +167,7 @@ class NamesPaused(AcmeError):
     """The CA takes no orders for names that failed too often; a person has to open its page."""
 
     code = "source.names_paused"
+    elsewhere = Elsewhere.AT_ONCE
     counts = False
     cause = "{ca} has paused {failed:sorted few or some of the names}, because they failed too often."
     fix = f"See to it that they pass, open {{url: or the page of its operator}}, {AGAIN}"
@@ -221,6 +228,7 @@ class CaRefused(AcmeError):
     """Any other problem of RFC 8555 section 6.7, or of the CA's own."""
 
     code = "source.ca_refused"
+    elsewhere = Elsewhere.LASTING
     cause = "{ca} refused with {kind:quoted}: {reason:said}."
     fix = "It is tried again by itself; if it stays so, ask the CA's operator what it means."
     ca: str

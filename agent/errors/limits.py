@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from agent.errors.acme import BY_ITSELF, WHERE
-from agent.errors.source import SourceError
+from agent.errors.source import Elsewhere, SourceError
 
 
 class LimitError(SourceError):
     """The CA was not asked, because one more would be over a limit of it."""
 
     code = "source.limit"
+    elsewhere = Elsewhere.AT_ONCE
     counts = False
     where = WHERE
 

@@ -7,13 +7,14 @@ from datetime import datetime
 from functools import cached_property
 
 from agent.errors.acme import PROFILE, AcmeError
-from agent.errors.source import SourceError
+from agent.errors.source import Elsewhere, SourceError
 
 
 class OrderUnfinished(AcmeError):
     """The CA takes longer than anyone waits for it."""
 
     code = "source.order_unfinished"
+    elsewhere = Elsewhere.LASTING
     cause = "{ca} has not finished the order within {minutes:number} minutes."
     fix = "Nothing is lost: the same order goes on at the next try."
     ca: str
@@ -25,6 +26,7 @@ class ChainUnexpected(SourceError):
     """A source delivered something else than was asked for; it is not used."""
 
     code = "source.chain_unexpected"
+    elsewhere = Elsewhere.LASTING
     cause = "{authority} delivered a chain that is not what was asked for: {reason}."
     where = "{source}"
     fix = "It is not used, and tried again by itself; if it stays so, report it to {authority}."
@@ -39,6 +41,7 @@ class ChainRefused(SourceError):
     """A source delivered a chain that no client would accept; it is not used."""
 
     code = "source.chain_refused"
+    elsewhere = Elsewhere.LASTING
     cause = "{authority} delivered a chain that clients refuse: {reason}."
     where = "{source}"
     fix = "It is not used, and tried again by itself; report it to {authority}, which has to issue it otherwise."
@@ -64,6 +67,7 @@ class ChallengeMissing(AcmeError):
     """The CA wants a name proved in another way than any of those that the settings allow."""
 
     code = "source.challenge_missing"
+    elsewhere = Elsewhere.AT_ONCE
     cause = "{ca} does not let {names:sorted few} be proved by {methods}; it offers {offered:sorted or nothing}."
     fix = "Ask its operator to allow one of them, or give these names to another source."
     ca: str

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Protocol
 
 from agent.errors.acme import WHERE
-from agent.errors.source import SourceError
+from agent.errors.source import Elsewhere, SourceError
 from agent.errors.wording import few
 
 
@@ -18,6 +18,10 @@ class Reason(Protocol):
     @property
     def name(self) -> str:
         """Name that it is about; empty: the whole order."""
+
+    @property
+    def code(self) -> str:
+        """What kind of thing it is, in one word: ``caa`` ..."""
 
     @property
     def cause(self) -> str:
@@ -39,6 +43,11 @@ class PreflightStopped(SourceError):
     detail = "{all_reasons}"
     reasons: Sequence[Reason]
     retry_at: datetime
+
+    @property
+    def elsewhere(self) -> Elsewhere:  # type: ignore[override]  # of this one, not of its kind
+        """CAA is about one CA; what else is wrong is wrong for each."""
+        return Elsewhere.AT_ONCE if all(each.code == "caa" for each in self.reasons) else Elsewhere.NEVER
 
     @property
     def others(self) -> str:

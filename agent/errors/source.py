@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from functools import cached_property
 from typing import ClassVar
 
 from agent.errors.base import AgentError
+
+
+class Elsewhere(StrEnum):
+    """Whether another CA may do what one could not."""
+
+    NEVER = "never"
+    """The settings are wrong, or a name can't be validated: it would fail there as well, and cost a failure there too."""
+    AT_ONCE = "at once"
+    """It is this CA alone that does not want: a limit of it, or it does not certify the name."""
+    LASTING = "when it lasts"
+    """The CA is out of order: after some failures, or at once where nothing serves that lasts."""
 
 
 class SourceError(AgentError):
@@ -15,6 +27,8 @@ class SourceError(AgentError):
     code = "source"
     counts: ClassVar[bool] = True
     """Whether it is one more failure in a row; a limit of the CA that was reached is none."""
+    elsewhere: ClassVar[Elsewhere] = Elsewhere.NEVER
+    """Whether the next CA is asked, where the settings name several."""
 
     @cached_property
     def earliest(self) -> datetime | None:
@@ -78,6 +92,7 @@ class SourceCrashed(SourceError):
     """A source raised something that isn't its contract."""
 
     code = "source.crashed"
+    elsewhere = Elsewhere.LASTING
     cause = "The source failed in a way it does not explain: {error:reason}."
     where = "{source}{place:? (%)}"
     fix = "This is a defect of the plugin: chainwright plugins names its distribution."

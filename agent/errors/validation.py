@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cached_property
 
 from agent.errors.acme import AGAIN, AcmeError
+from agent.errors.source import Elsewhere
 from agent.errors.wording import FEW, said
 
 HINTS = {
@@ -92,6 +93,11 @@ class ValidationFailed(NamesRefused):
     detail: str = ""
 
     @property
+    def elsewhere(self) -> Elsewhere:  # type: ignore[override]  # of this one, not of its kind
+        """CAA is about one CA; what else is wrong is wrong for each."""
+        return Elsewhere.AT_ONCE if all(each.kind == "caa" for each in self.failures) else Elsewhere.NEVER
+
+    @property
     def hint(self) -> str:
         """What to do about the first name."""
         return self.failures[0].hint
@@ -101,6 +107,7 @@ class NamesRejected(NamesRefused):
     """The CA does not certify these names for anyone."""
 
     code = "source.names_rejected"
+    elsewhere = Elsewhere.AT_ONCE
     cause = "{ca} does not certify {shown}."
     fix = f"Correct the name or take it out of the module's settings, or have another CA certify it, {AGAIN}"
     detail: str = ""

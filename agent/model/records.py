@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from agent.errors.source import Elsewhere
 from agent.model.need import Request
 from agent.model.pause import LONGEST_INQUIRY, LONGEST_LIST, LONGEST_ORDER, Pause
 from agent.pki.chain import KeyType, Purpose
@@ -122,6 +123,10 @@ class OrderRecord:
     settings_digest: str = ""
     """Of the source's settings at the last try: when they change, it's tried again at once."""
     tried_at: datetime | None = None
+    elsewhere: Elsewhere = Elsewhere.NEVER
+    """Whether the last failure is one that another CA may not have."""
+    lasting: int = 0
+    """Failures in a row for which a CA is out of order."""
 
     @property
     def pause(self) -> Pause:

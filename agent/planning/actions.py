@@ -122,6 +122,8 @@ class Obtain:
     """When what serves now hands over, and when it ends, the earliest first: tries that fail come closer together before."""
     above: frozenset[str] = frozenset()
     """The sources before it in the ladder: where a person has asked for new chains, theirs are not replaced by its chain."""
+    group: tuple[str, ...] = ()
+    """The sources that stand in for each other for this request, in their order, this one among them."""
 
     @property
     def key(self) -> tuple[str, str]:

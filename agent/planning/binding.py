@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from itertools import groupby
 
-from agent.contract.source import ChainRecord, OrderRecord, RequestState, Watch
+from agent.contract.source import ChainRecord, Offer, OrderRecord, RequestState, Watch
 from agent.errors.problem import rfc3339
 from agent.model.binding import Binding, LadderPosition
 from agent.model.fitting import could_serve, fits, is_pinned
@@ -17,6 +18,7 @@ from agent.model.records import UPLOADED, FailingName
 from agent.model.root import Signer
 from agent.pki.key import KeyKind
 from agent.planning.chain_index import ChainIndex, age
+from agent.planning.turns import Turn, turn
 from agent.registry.sources import SourceHandle, offer_or_reason
 from agent.system.names import covers, covers_all, is_wildcard
 
@@ -56,6 +58,15 @@ class Evidence:
         return [
             source for source in self.ladder if need.sources is None or {source.name, source.group} & set(need.sources)
         ]
+
+    def groups(self, need: Need) -> list[tuple[SourceHandle, ...]]:
+        """Return the same, those of one group together: most are alone in theirs."""
+        return [tuple(members) for _, members in groupby(self.rungs(need), key=lambda each: each.group)]
+
+    def orders_of(self, request: str, members: Iterable[SourceHandle]) -> dict[str, OrderRecord]:
+        """Return what became of a request at some sources, by their names."""
+        found = {each.name: self.orders.get((request, each.name)) for each in members}
+        return {name: order for name, order in found.items() if order is not None}
 
 
 @dataclass(frozen=True)
@@ -115,21 +126,22 @@ def _as_it_ends(record: ChainRecord | None) -> str:
 def _by_rung(need: Need, evidence: Evidence, now: datetime) -> list[RankedChain]:
     """Return the same in the order of the ladder alone, whatever ends soon."""
     found: list[RankedChain] = []
-    for source in evidence.rungs(need):
-        if source.name == UPLOADED:
+    for members in evidence.groups(need):
+        names = [source.name for source in members]
+        if UPLOADED in names:
             found += _uploads(need, evidence, now)
         else:
-            made = evidence.index.made_for(source.name, need.request.id, now)
-            found += [RankedChain(record, _why_made(need, source.name)) for record in made if fits(need, record)]
-            lasting = source.immediate or not all(ends_soon(record, now) for record in made)
-            more = [] if lasting else evidence.index.made_for_more(source.name, need, now)
+            made = evidence.index.made_for(names, need.request.id, now)
+            found += [RankedChain(record, _why_made(need, record.source)) for record in made if fits(need, record)]
+            lasting = members[0].immediate or not all(ends_soon(record, now) for record in made)
+            more = [] if lasting else evidence.index.made_for_more(names, need, now)
             found += [RankedChain(record, _why_more(record), stands_in=True) for record in more if fits(need, record)]
     return found
 
 
 def state_of(need: Need, source: SourceHandle, evidence: Evidence, bound: str | None, now: datetime) -> RequestState:
     """Return what `source` may look at when it is asked about a need's request."""
-    made = evidence.index.made_for(source.name, need.request.id, now)
+    made = evidence.index.made_for([source.name], need.request.id, now)
     chain = made[0] if made else None
     signer = evidence.signers.get(need.request.key_type.kind)
     return RequestState(
@@ -238,17 +250,17 @@ def _position(need: Need, best: RankedChain, evidence: Evidence, now: datetime) 
     """Say whether a higher rung could serve, and if none can, why the local root is meant."""
     own = best.record.source
     declined: list[str] = []
-    for source in evidence.rungs(need):
-        if source.name == own:
+    for members in evidence.groups(need):
+        if own in {source.name for source in members}:
             break
-        if source.name == UPLOADED:
+        if members[0].name == UPLOADED:
             continue
-        state = state_of(need, source, evidence, best.record.id, now)
-        offer = offer_or_reason(source, need.request, state)
-        if offer.serves:
-            served = f"{best.reason}{',' if best.instead_of else ''} until {source.name} delivers"
-            return LadderPosition.FALLBACK, f"{served}: {outlook(source, state.order)}"
-        declined.append(f"{source.name}: {offer.reason}")
+        offers = {each: _offer(need, each, evidence, best.record.id, now) for each in members}
+        if serving := [each for each, offer in offers.items() if offer.serves]:
+            awaited, expected = _expected(need, serving, evidence, now)
+            served = f"{best.reason}{',' if best.instead_of else ''} until {awaited.name} delivers"
+            return LadderPosition.FALLBACK, f"{served}: {expected}"
+        declined += _declined(offers)
     if best.stands_in:
         source = next(each for each in evidence.ladder if each.name == own)
         return LadderPosition.STANDS_IN, f"{best.reason}, until it delivers for {_awaited(need, source, evidence, now)}"
@@ -261,9 +273,37 @@ def _position(need: Need, best: RankedChain, evidence: Evidence, now: datetime) 
 def _awaited(need: Need, source: SourceHandle, evidence: Evidence, now: datetime) -> str:
     """Say what a source is to deliver in place of a chain for other names, and what is to be expected of it."""
     what = "these alone" if need.asked == need.names else _shown(need.asked)
-    state = state_of(need, source, evidence, None, now)
-    offer = offer_or_reason(source, need.request, state)
-    return f"{what}: {outlook(source, state.order) if offer.serves else offer.reason}"
+    members = next(each for each in evidence.groups(need) if source in each)
+    offers = {each: _offer(need, each, evidence, None, now) for each in members}
+    serving = [each for each, offer in offers.items() if offer.serves]
+    return f"{what}: {_expected(need, serving, evidence, now)[1] if serving else offers[source].reason}"
+
+
+def _offer(need: Need, source: SourceHandle, evidence: Evidence, bound: str | None, now: datetime) -> Offer:
+    return offer_or_reason(source, need.request, state_of(need, source, evidence, bound, now))
+
+
+def _declined(offers: Mapping[SourceHandle, Offer]) -> list[str]:
+    """Say why none of a group serves a need, each reason once."""
+    found: dict[str, str] = {}
+    for source, offer in offers.items():
+        found.setdefault(offer.reason, source.name)
+    return [f"{source}: {reason}" for reason, source in found.items()]
+
+
+def _expected(
+    need: Need, serving: Sequence[SourceHandle], evidence: Evidence, now: datetime
+) -> tuple[SourceHandle, str]:
+    """Return who of a group is asked for a chain, or is next, and what is to be expected."""
+    orders = evidence.orders_of(need.request.id, serving)
+    found = turn(serving, orders, now, now)
+    return found.source, expected(found, orders)
+
+
+def expected(found: Turn, orders: Mapping[str, OrderRecord]) -> str:
+    """Return what is to be expected of the source whose turn it is, and why it isn't that of those before it."""
+    others = [f"{each.name} can't: {outlook(each, orders.get(each.name))}" for each in found.passed]
+    return outlook(found.source, orders.get(found.source.name)) + (f", as {'; '.join(others)}" if others else "")
 
 
 def _why_alone(need: Need, evidence: Evidence) -> str:
@@ -287,12 +327,16 @@ def _why_missing(need: Need, evidence: Evidence, now: datetime) -> str:
     rungs = evidence.rungs(need)
     if not rungs:
         return f"none of the sources {', '.join(need.sources or ())} is in the ladder"
-    reasons = [_why_not(source, need, state_of(need, source, evidence, None, now)) for source in rungs]
+    reasons = [reason for members in evidence.groups(need) for reason in _why_not(members, need, evidence, now)]
     return f"no chain yet: {'; '.join(reasons)}"
 
 
-def _why_not(source: SourceHandle, need: Need, state: RequestState) -> str:
-    if source.name == UPLOADED:
-        return f"no uploaded chain covers {_shown(need.names)}"
-    offer = offer_or_reason(source, need.request, state)
-    return f"{source.name}: {outlook(source, state.order) if offer.serves else offer.reason}"
+def _why_not(members: Sequence[SourceHandle], need: Need, evidence: Evidence, now: datetime) -> list[str]:
+    if members[0].name == UPLOADED:
+        return [f"no uploaded chain covers {_shown(need.names)}"]
+    offers = {each: _offer(need, each, evidence, None, now) for each in members}
+    serving = [each for each, offer in offers.items() if offer.serves]
+    if not serving:
+        return _declined(offers)
+    awaited, is_to_come = _expected(need, serving, evidence, now)
+    return [f"{awaited.name}: {is_to_come}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from agent.model.need import Need
@@ -38,16 +38,17 @@ class ChainIndex:
         """Return a chain by its id."""
         return self._by_id.get(chain) if chain else None
 
-    def made_for(self, source: str, request: str, now: datetime) -> list[ChainRecord]:
-        """Return good chains of `source` for a request: those of the root that signs first, the newest of them first."""
-        good = [record for record in self._made.get((source, request), ()) if record.good(now)]
-        return sorted(good, key=self._rank, reverse=True)
+    def made_for(self, sources: Iterable[str], request: str, now: datetime) -> list[ChainRecord]:
+        """Return good chains of `sources` for a request: those of the root that signs first, the newest of them first."""
+        made = (record for source in sources for record in self._made.get((source, request), ()))
+        return sorted((record for record in made if record.good(now)), key=self._rank, reverse=True)
 
-    def made_for_more(self, source: str, need: Need, now: datetime) -> list[ChainRecord]:
-        """Return good chains that `source` made for other names and that cover all names of `need`, the newest first."""
+    def made_for_more(self, sources: Sequence[str], need: Need, now: datetime) -> list[ChainRecord]:
+        """Return good chains that `sources` made for other names and that cover all names of `need`, the newest first."""
         first = need.names[0]
         patterns = dict.fromkeys((first, *([] if is_address(first) else [f"{WILDCARD}{first.partition('.')[2]}"])))
-        named = [record for each in patterns for record in self._named.get((source, each), ())]
+        keys = [(source, each) for source in sources for each in patterns]
+        named = [record for key in keys for record in self._named.get(key, ())]
         others = {record.id: record for record in named if set(record.names) != set(need.asked)}
         good = [record for record in others.values() if record.good(now) and covers_all(record.names, need.names)]
         return sorted(good, key=self._rank, reverse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from agent.model.handover import ends_soon, hands_over_at
 from agent.model.need import Need
 from agent.model.records import UPLOADED, ChainRecord
 from agent.planning.binding import Evidence, outlook, rank, state_of
+from agent.planning.turns import turn
 from agent.registry.sources import SourceHandle, offer_or_reason
 
 
@@ -69,6 +71,9 @@ def _answer(
     offer = offer_or_reason(source, need.request, state)
     if not offer.serves:
         return offer.reason
+    members = _stand_ins(need, binding, source, evidence, now)
+    if len(members) > 1:
+        return _answer_in_turn(need, binding, source, members, evidence, now)
     failed = state.order is not None and state.order.problem is not None
     if failed or state.chain is None:
         return outlook(source, state.order)
@@ -77,3 +82,37 @@ def _answer(
     except PluginError as error:
         return error.problem.cause.rstrip(".")
     return f"renewed at {rfc3339(due.at)}" if due.at > now else f"to be renewed: {due.reason}"
+
+
+def _stand_ins(
+    need: Need, binding: Binding, source: SourceHandle, evidence: Evidence, now: datetime
+) -> list[SourceHandle]:
+    """Return the sources that stand in for each other for a need, `source` among them, in their order."""
+    members = next(each for each in evidence.groups(need) if source in each)
+    asked = {each: state_of(need, each, evidence, binding.chain, now) for each in members}
+    return [each for each, state in asked.items() if offer_or_reason(each, need.request, state).serves]
+
+
+def _answer_in_turn(
+    need: Need,
+    binding: Binding,
+    source: SourceHandle,
+    members: Sequence[SourceHandle],
+    evidence: Evidence,
+    now: datetime,
+) -> str:
+    """Say when one of several is asked that stand in for each other, or what it failed with."""
+    made = evidence.index.made_for([each.name for each in members], need.request.id, now)
+    orders, maker = evidence.orders_of(need.request.id, members), members[0]
+    if made:
+        maker = next(each for each in members if each.name == made[0].source)
+    try:
+        due = maker.due(need.request, state_of(need, maker, evidence, binding.chain, now), now)
+    except PluginError as error:
+        return error.problem.cause.rstrip(".")
+    whose = turn(members, orders, due.at, now, made)
+    if due.at > now and source is members[0]:
+        return f"{'renewed at' if maker is source else 'asked at the next renewal, at'} {rfc3339(due.at)}"
+    if due.at <= now and (source is whose.source or source in whose.passed):
+        return outlook(source, orders.get(source.name))
+    return f"asked where {members[members.index(source) - 1].name} can't deliver"

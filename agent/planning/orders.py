@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
+from itertools import groupby
 
 from agent.contract.source import Due, RequestState
 from agent.errors.plugin import PluginError
@@ -20,6 +21,7 @@ from agent.planning.binding import is_refused, state_of
 from agent.planning.kept_keys import reuse_of
 from agent.planning.renewal import safety_floor
 from agent.planning.state import WAITING_AGAIN, State
+from agent.planning.turns import Turn, turn
 from agent.registry.sources import SourceHandle
 
 
@@ -40,7 +42,6 @@ class Orders:
         """`needs`: all, as those that share a request share its key."""
         self._state = state
         self._now = now
-        self._names = [source.name for source in state.evidence.ladder]
         self._kept = {request.id: keep for request, keep in reuse_of(needs).items()}
         self._owners: dict[str, set[str]] = defaultdict(set)
         """Id of a request -> names of the TLSA records that its chain is judged by."""
@@ -65,16 +66,16 @@ class Orders:
         uploaded = bound if bound is not None and bound.source == UPLOADED else None
         held = Held.NONE
         served: tuple[ChainRecord, ...] = ()
-        for source in self._state.evidence.rungs(need):
-            if source.name == UPLOADED:
+        for members in self._state.evidence.groups(need):
+            if members[0].name == UPLOADED:
                 served = (*served, *self._uploads(need)[:1])
                 held = max(held, self._held_by(uploaded) if uploaded else Held.NONE)
-            elif source.immediate and held is Held.IMMEDIATE:
+            elif members[0].immediate and held is Held.IMMEDIATE:
                 return
             else:
-                made = self._made(need, source)
+                made = self._made(need, members)
                 served = (*served, *made[:1])
-                held = max(held, self._ask(need, source, binding, made, served))
+                held = max(held, self._ask(need, members, binding, made, served))
             if held is Held.ALL:
                 return
 
@@ -83,22 +84,25 @@ class Orders:
 
         They serve their own chains until there is one for all, so that none of them falls back meanwhile.
         """
-        apart = self._state.evidence.failing
-        for source in self._state.evidence.ladder:
-            still = {each.name for each in apart if each.source == source.name and each.passed_at is None}
-            wanted = {request for each in apart if each.source == source.name for request in each.requests}
+        for _, group in groupby(self._state.evidence.ladder, key=lambda each: each.group):
+            members = tuple(group)
+            names = {each.name for each in members}
+            apart = [each for each in self._state.evidence.failing if each.source in names]
+            still = {each.name for each in apart if each.passed_at is None}
+            wanted = {request for each in apart for request in each.requests}
             for request in sorted(wanted, key=lambda each: each.id):
                 if not request.names & still and request.id not in self._considered:
-                    self._rejoin(source, request)
+                    self._rejoin(members, request)
 
-    def _rejoin(self, source: SourceHandle, request: Request) -> None:
-        order = self._state.evidence.orders.get((request.id, source.name))
-        at = self._no_earlier(source, order, self._now)
-        self._note(request, source, at, "all its names can be validated again")
+    def _rejoin(self, members: Sequence[SourceHandle], request: Request) -> None:
+        orders = self._state.evidence.orders_of(request.id, members)
+        whose = turn(members, orders, self._now, self._now)
+        self._note(request, whose, members, "all its names can be validated again")
 
-    def _made(self, need: Need, source: SourceHandle) -> list[ChainRecord]:
-        """Return the chains of a source that may serve a need, the one that serves longest first."""
-        return self._lasting(need, self._state.evidence.index.made_for(source.name, need.request.id, self._now))
+    def _made(self, need: Need, members: Sequence[SourceHandle]) -> list[ChainRecord]:
+        """Return the chains of some sources that may serve a need, the one that serves longest first."""
+        names = [source.name for source in members]
+        return self._lasting(need, self._state.evidence.index.made_for(names, need.request.id, self._now))
 
     def _uploads(self, need: Need) -> list[ChainRecord]:
         return self._lasting(
@@ -112,45 +116,83 @@ class Orders:
     def _ask(
         self,
         need: Need,
-        source: SourceHandle,
+        members: Sequence[SourceHandle],
         binding: Binding,
         made: list[ChainRecord],
         served: tuple[ChainRecord, ...],
     ) -> Held:
-        """Ask a source that is due. Return which of those below it can be left alone.
+        """Ask the source of a group whose turn it is, if one is due. Return which of those below it can be left alone.
 
-        `made`: what of its chains may serve. `served`: the chains whose ends the order should come before.
+        `made`: what of their chains may serve. `served`: the chains whose ends the order should come before.
         """
-        asked = state_of(need, source, self._state.evidence, binding.chain, self._now)
-        try:
-            if not source.offers(need.request, asked).serves:
-                return Held.NONE
-            due = source.due(need.request, asked, self._now)
-        except PluginError as error:
-            self.broken.setdefault(source.name, error.problem)
+        states = self._serving(need, members, binding)
+        newest = self._newest(need, members)
+        due = self._due_at(need, members, states, newest, binding) if states else None
+        if due is None:
             return Held.NONE
-        if asked.chain is not None:
-            self.renewals[asked.chain.id] = due.at
-        stale = asked.chain is not None and self._is_to_be_replaced(need, asked.chain)
-        if stale:
-            due = Due(at=self._now, reason="a new chain was asked for")
-        at = self._no_earlier(source, asked.order, due.at)
-        self._note(need.request, source, at, due.reason, need, forced=self._is_forced(need, asked), served=served)
-        failed = asked.order is not None and asked.order.problem is not None
+        stale = newest is not None and self._is_to_be_replaced(need, newest)
+        orders = {each.name: asked.order for each, asked in states.items() if asked.order}
+        whose = turn(tuple(states), orders, due.at, self._now, served)
+        forced = self._is_forced(need, orders.get(whose.source.name), newest)
+        reason = due.reason + _instead_of(whose, orders)
+        self._note(need.request, whose, tuple(states), reason, need, forced=forced, served=served)
+        order = orders.get(whose.source.name)
+        failed = order is not None and order.problem is not None
         if made:
             # A reissue that failed here goes on below: the new chain of a lower rung is kept ready.
             return Held.NONE if stale and failed else self._held_by_made(made[0], failed=failed)
-        return Held.ALL if source.immediate and at is not None and at <= self._now else Held.NONE
+        return Held.ALL if whose.source.immediate and whose.at is not None and whose.at <= self._now else Held.NONE
+
+    def _serving(
+        self, need: Need, members: Sequence[SourceHandle], binding: Binding
+    ) -> dict[SourceHandle, RequestState]:
+        """Return the sources that serve a need's request, each with what it may look at."""
+        found: dict[SourceHandle, RequestState] = {}
+        for source in members:
+            asked = state_of(need, source, self._state.evidence, binding.chain, self._now)
+            try:
+                if source.offers(need.request, asked).serves:
+                    found[source] = asked
+            except PluginError as error:
+                self.broken.setdefault(source.name, error.problem)
+        return found
+
+    def _newest(self, need: Need, members: Sequence[SourceHandle]) -> ChainRecord | None:
+        """Return the newest good chain of a group, whoever of it has made it."""
+        names = [source.name for source in members]
+        return next(iter(self._state.evidence.index.made_for(names, need.request.id, self._now)), None)
+
+    def _due_at(
+        self,
+        need: Need,
+        members: Sequence[SourceHandle],
+        serving: Mapping[SourceHandle, RequestState],
+        newest: ChainRecord | None,
+        binding: Binding,
+    ) -> Due | None:
+        """Return when a chain is to be asked for, as the source says that has made the newest; None: it fails to."""
+        source = next((each for each in members if newest and each.name == newest.source), next(iter(serving)))
+        asked = serving.get(source) or state_of(need, source, self._state.evidence, binding.chain, self._now)
+        try:
+            due = source.due(need.request, asked, self._now)
+        except PluginError as error:
+            self.broken.setdefault(source.name, error.problem)
+            return None
+        if newest is not None:
+            self.renewals[newest.id] = due.at
+            if self._is_to_be_replaced(need, newest):
+                return Due(at=self._now, reason="a new chain was asked for")
+        return due
 
     def _is_to_be_replaced(self, need: Need, chain: ChainRecord) -> bool:
         """Whether a person asked for another chain in place of this one, and there is none yet."""
         return chain.id in self._state.evidence.reissues.get(need.request.id, ())
 
-    def _is_forced(self, need: Need, asked: RequestState) -> bool:
+    def _is_forced(self, need: Need, order: OrderRecord | None, newest: ChainRecord | None) -> bool:
         """A person insisted, there is no newer chain, and it was not tried since: the next try is one like any other."""
-        if need.request.id not in self._state.evidence.forced or (asked.order and asked.order.problem):
+        if need.request.id not in self._state.evidence.forced or (order and order.problem):
             return False
-        return asked.chain is None or self._is_to_be_replaced(need, asked.chain)
+        return newest is None or self._is_to_be_replaced(need, newest)
 
     def _held_by(self, upload: ChainRecord) -> Held:
         """Nothing renews an upload: in its last third rungs that take their time are asked."""
@@ -169,31 +211,27 @@ class Orders:
             return Held.NONE
         return Held.ALL if doubtful is None or self._now < doubtful else Held.IMMEDIATE
 
-    def _no_earlier(self, source: SourceHandle, order: OrderRecord | None, at: datetime) -> datetime | None:
-        """Hold back after a failure, unless the source's settings have changed since."""
-        if order is None or order.problem is None or not order.counts_for(source.settings_digest):
-            return at
-        if order.permanent or order.retry_at is None:
-            return None
-        return max(at, order.retry_at) if order.pause.holds(self._now) else at
-
     def _note(
         self,
         request: Request,
-        source: SourceHandle,
-        at: datetime | None,
+        whose: Turn,
+        members: Sequence[SourceHandle],
         reason: str,
         need: Need | None = None,
         *,
         forced: bool = False,
         served: tuple[ChainRecord, ...] = (),
     ) -> None:
-        if at is None or (self._state.doubt is not None and not source.immediate):
+        source, at = whose.source, whose.at
+        if self._state.doubt is not None and not source.immediate:
+            return
+        self.instants += [each for each in whose.instants if each > self._now]
+        if at is None:
             return
         key = (request.id, source.name)
         if at > self._now:
             self.instants.append(at)
-        elif key in self._state.leased:
+        elif any((request.id, each.name) in self._state.leased for each in members):
             self.instants.append(self._now + WAITING_AGAIN)
         else:
             known = self._due.get(key)
@@ -206,8 +244,22 @@ class Orders:
                 reason,
                 source.immediate,
                 forced,
-                above=frozenset(self._names[: self._names.index(source.name)]),
+                above=frozenset(self._above(source)),
+                group=tuple(each.name for each in members),
                 tlsa=tuple(sorted(self._owners[request.id])),
                 keep_key=self._kept.get(request.id),
                 deadlines=tuple(sorted(at for at in deadlines if at > self._now)),
             )
+
+    def _above(self, source: SourceHandle) -> Iterator[str]:
+        """Yield the sources before those of a source's group in the ladder."""
+        for each in self._state.evidence.ladder:
+            if each.group == source.group:
+                return
+            yield each.name
+
+
+def _instead_of(whose: Turn, orders: Mapping[str, OrderRecord]) -> str:
+    """Say why another source is asked than the first."""
+    causes = [str((orders[each.name].problem or {}).get("cause", "")).rstrip(".") for each in whose.passed]
+    return f"; {'; '.join(causes)}, so {whose.source.authority} is asked" if causes else ""

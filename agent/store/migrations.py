@@ -376,3 +376,10 @@ def m036_deliveries(db: Database) -> None:
         pk="listener",
         not_null={"kind", "plugin", "told", "attempts", "failed"},
     )
+
+
+@migrations()
+def m037_next_ca(db: Database) -> None:
+    """Whether another CA may do what one could not, and how often in a row that one was out of order."""
+    db.table("orders").add_column("elsewhere", str)
+    db.table("orders").add_column("lasting", int)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from agent.errors.source import Elsewhere
 from agent.model.pause import LONGEST_ORDER, TOLERANCE, is_recent
 from agent.model.records import OrderRecord
 from agent.store.connection import Connection
@@ -20,7 +21,7 @@ UNNEEDED = timedelta(days=8)
 """An order for a request that no module needs any more is kept so long after its next try would have been."""
 LEASE = timedelta(seconds=60)
 """A lease whose holder hasn't renewed it for so long is taken over."""
-COLUMNS = "request, source, attempts, retry_at, problem, permanent, settings_digest, tried_at"
+COLUMNS = "request, source, attempts, retry_at, problem, permanent, settings_digest, tried_at, elsewhere, lasting"
 ASK_AGAIN = (
     "insert into reissues (request, asked_at, forced, chains)"
     " select ?, ?, ?, json_group_array(id) from chains where request = ?"
@@ -82,13 +83,15 @@ class Orders:
                 "permanent": int(record.permanent),
                 "settings_digest": record.settings_digest,
                 "tried_at": written(record.tried_at),
+                "elsewhere": str(record.elsewhere),
+                "lasting": record.lasting,
             },
         )
 
     def forget_failures(self, request: str) -> None:
         """Let every source be asked at once again."""
         self._database.execute(
-            "update orders set attempts = 0, retry_at = null, permanent = 0, problem = null where request = ?",
+            "update orders set attempts = 0, lasting = 0, retry_at = null, permanent = 0, problem = null where request = ?",
             [request],
         )
 
@@ -222,4 +225,6 @@ def _record(row: dict[str, Any]) -> OrderRecord:
         permanent=bool(row["permanent"]),
         settings_digest=row["settings_digest"] or "",
         tried_at=read(row["tried_at"]),
+        elsewhere=Elsewhere(row["elsewhere"] or Elsewhere.NEVER),
+        lasting=int(row["lasting"] or 0),
     )
