@@ -40,6 +40,7 @@ _NAMES = {
     "agent.probing.probe": "TLSProbe",
     "agent.system.command": "Action Command Signal",
     "agent.system.http_exchange": "HttpAnswer http_get",
+    "agent.system.http_fetch": "HttpFailed http_post",
     "agent.system.names": "covers is_address is_public",
     "agent.system.places": "Places",
     "agent.system.program": "ProgramFailed run_program",
@@ -141,6 +142,8 @@ if TYPE_CHECKING:
     from agent.system.command import Signal as Signal
     from agent.system.http_exchange import HttpAnswer as HttpAnswer
     from agent.system.http_exchange import http_get as http_get
+    from agent.system.http_fetch import HttpFailed as HttpFailed
+    from agent.system.http_fetch import http_post as http_post
     from agent.system.names import covers as covers
     from agent.system.names import is_address as is_address
     from agent.system.names import is_public as is_public

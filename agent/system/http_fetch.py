@@ -1,4 +1,4 @@
-"""GET of a URL, within bounds: size, one deadline for all of it, five redirections, and addresses that may be connected to.
+"""GET and POST of a URL, within bounds: size, one deadline for it all, five redirections, addresses that may be connected to.
 
 Names are resolved once for each connection, and the connection goes to an address that was looked at: a name that leads
 elsewhere a moment later changes nothing. Redirections are looked at like the first URL, and lead from no server of the Internet
@@ -13,9 +13,11 @@ import queue
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
@@ -31,6 +33,7 @@ CONNECT_SECONDS = 10.0
 """For a connection to one address, of several that a name may have."""
 PORTS = {"http": 80, "https": 443}
 PROXY_PORT = 3128
+LARGEST_ANSWER_TO_POST = 65536
 LARGEST_REFUSAL = 4096
 """Octets of what a proxy says instead of connecting."""
 
@@ -62,16 +65,46 @@ class Bounds:
     """Those of the environment: ``http_proxy``, ``https_proxy``, ``no_proxy``."""
 
 
+class HttpFailed(OSError):
+    """A server gave no answer, or none that can be used: as text, a clause that says why."""
+
+
+def http_post(
+    url: str,
+    content: bytes,
+    *,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 30.0,
+    trust: Path | None = None,
+) -> HttpAnswer:
+    """POST to a server, and return what it answers, 64 KiB at most, whatever its status; redirections are not followed.
+
+    `trust`: PEM file with the roots of the server; None: the system's. Raises `HttpFailed`.
+    """
+    bounds = Bounds(time.monotonic() + timeout, LARGEST_ANSWER_TO_POST, redirections=0)
+    try:
+        context = ssl.create_default_context(cafile=trust) if trust else None
+        return fetch(url, bounds, headers, context, content)
+    except (OSError, HTTPException, ValueError) as error:
+        raise HttpFailed(why_failed(error)) from error
+
+
 def fetch(
-    url: str, bounds: Bounds, headers: Mapping[str, str] | None = None, context: ssl.SSLContext | None = None
+    url: str,
+    bounds: Bounds,
+    headers: Mapping[str, str] | None = None,
+    context: ssl.SSLContext | None = None,
+    content: bytes | None = None,
 ) -> HttpAnswer:
     """Return the answer to a GET, and of redirections the last one's. `context`: whom to trust; None: the system's roots.
+
+    With `content` it is a POST, also to where it is redirected to.
 
     Raises OSError (`TimeoutError`, `AnswerTooLarge`, `NotAllowedError`, `TooManyRedirectionsError`, `ProxyRefusedError`),
     `http.client.HTTPException`, and ValueError for a URL that can't be used.
     """
     for _ in range(bounds.redirections + 1):
-        answer, outside = _answer(_parsed(url, bounds.schemes), bounds, headers or {}, context)
+        answer, outside = _answer(_parsed(url, bounds.schemes), bounds, headers or {}, context, content)
         if outside:
             bounds = replace(bounds, allowed=_both(bounds.allowed, on_the_internet))
         location = answer.headers.get("location") if answer.status in REDIRECTIONS else None
@@ -105,7 +138,11 @@ def _parsed(url: str, schemes: Collection[str]) -> SplitResult:
 
 
 def _answer(
-    parts: SplitResult, bounds: Bounds, headers: Mapping[str, str], context: ssl.SSLContext | None
+    parts: SplitResult,
+    bounds: Bounds,
+    headers: Mapping[str, str],
+    context: ssl.SSLContext | None,
+    content: bytes | None,
 ) -> tuple[HttpAnswer, bool]:
     """Return the answer of one server, and whether that is on the Internet, as far as is known of one behind a proxy."""
     proxy = _proxy_for(parts) if bounds.use_proxies else None
@@ -113,10 +150,12 @@ def _answer(
     if proxy is not None and parts.scheme == "http":
         target = urlunsplit((parts.scheme, _host_of(parts), parts.path or "/", parts.query, ""))
         headers = {**headers, **_authorization(proxy)}
+    if content is not None:
+        headers = {**headers, "Content-Length": str(len(content))}
     with _connected(parts, proxy, bounds, context) as stream:
-        head = request_head("GET", target, _host_of(parts), headers)
+        head = request_head("GET" if content is None else "POST", target, _host_of(parts), headers)
         outside = proxy is not None or on_the_internet(_ip(stream.getpeername()))
-        return exchange(stream, head, bounds.deadline, bounds.largest), outside
+        return exchange(stream, head + (content or b""), bounds.deadline, bounds.largest), outside
 
 
 def _host_of(parts: SplitResult) -> str:

@@ -18,10 +18,12 @@ from agent.system.destinations import on_the_internet
 from agent.system.http_exchange import AnswerTooLarge, HTTPException, exchange, http_get, request_head
 from agent.system.http_fetch import (
     Bounds,
+    HttpFailed,
     NotAllowedError,
     ProxyRefusedError,
     TooManyRedirectionsError,
     fetch,
+    http_post,
 )
 from support.paths import CHECKOUT
 
@@ -364,3 +366,64 @@ def test_a_body_that_ends_early_is_no_answer() -> None:
         place = url.rpartition("/")[2].split(":")
         with socket.create_connection((place[0], int(place[1])), 20) as stream, pytest.raises(HTTPException):
             exchange(stream, request_head("GET", "/", "localhost"), time.monotonic() + 20, 1000)
+
+
+# POST
+
+
+def posted(asked: list[bytes], status: bytes = b"201 Created") -> Answer:
+    def answer(connection: socket.socket, target: str) -> None:
+        asked.append(target.encode())
+        connection.sendall(b"HTTP/1.1 " + status + b"\r\nLocation: /elsewhere\r\nContent-Length: 2\r\n\r\nok")
+
+    return answer
+
+
+def test_a_post_sends_its_content_and_returns_whatever_is_answered() -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    sent: list[bytes] = []
+
+    def serve() -> None:
+        connection, _peer = listening.accept()
+        with connection:
+            data = b""
+            while not data.endswith(b"{}"):
+                data += connection.recv(65536)
+            sent.append(data)
+            connection.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with listening:
+        answer = http_post(f"http://127.0.0.1:{listening.getsockname()[1]}/update", b"{}", headers={"X-Api-Key": "k"})
+        thread.join(20)
+    assert (answer.status, answer.body) == (401, b"no")
+    head, _, body = sent[0].partition(b"\r\n\r\n")
+    assert (head.splitlines()[0], body) == (b"POST /update HTTP/1.1", b"{}")
+    assert {b"X-Api-Key: k", b"Content-Length: 2"} <= set(head.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [("http://127.0.0.1:1/", "connection refused"), ("ftp://127.0.0.1/", "its URL can't be used")],
+)
+def test_a_post_that_gets_no_answer_says_why(url: str, why: str) -> None:
+    with pytest.raises(HttpFailed, match=why):
+        http_post(url, b"")
+
+
+def test_a_post_follows_no_redirection() -> None:
+    asked: list[bytes] = []
+    with server(posted(asked, b"307 Elsewhere")) as url, pytest.raises(HttpFailed, match=r"^it redirects$"):
+        http_post(url, b"")
+    assert asked == [b"/"]
+
+
+def test_a_post_to_a_server_that_hangs_ends(tmp_path: Path) -> None:
+    with (
+        server(endless(OK, b"X: y\r\n", 0.05)) as url,
+        pytest.raises(HttpFailed, match=r"^no complete answer in time$"),
+    ):
+        http_post(url, b"", timeout=0.3)
+    with pytest.raises(HttpFailed, match=r"no such file"):
+        http_post("https://127.0.0.1/", b"", trust=tmp_path / "roots.pem")
