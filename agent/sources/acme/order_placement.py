@@ -12,6 +12,7 @@ from agent.sources.acme.client import certificate_id, offers_renewal_info
 from agent.sources.acme.failures import CaProblem
 from agent.sources.acme.saved_order import SavedOrder
 from agent.sources.acme.steps import OrderStep
+from agent.system.names import is_address
 
 if TYPE_CHECKING:
     from agent.pki.chain import Chain
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     Placed = tuple[SavedOrder, Order]
 
+FOR_ADDRESSES = "shortlived"
+"""Profile by which Let's Encrypt certifies addresses; by any other it refuses the order."""
 GONE = frozenset({401, 403, 404, 405, 410})
 """HTTP status of an order that the CA does not know any more, or not as ours."""
 NO_SUCCESSOR = frozenset({"alreadyReplaced", "conflict", "malformed", "serverInternal", "unauthorized"})
@@ -144,8 +147,10 @@ class OrderPlacement:
     def _profile(self) -> str:
         """Return the profile to ask for. Raises `ProfileMissing`."""
         wanted, offered = self._source.profile, self._client.directory(self._context).meta.profiles or {}
-        if wanted is None or wanted in offered:
-            return wanted or ""
+        if wanted is None:
+            return FOR_ADDRESSES if FOR_ADDRESSES in offered and any(map(is_address, self._request.names)) else ""
+        if wanted in offered:
+            return wanted
         if self._source.profile_required:
             raise ProfileMissing(self._source.ca, wanted, offered)
         self._context.progress(

@@ -286,6 +286,14 @@ def test_the_profile_of_the_settings_is_asked_for(at: Opened, profiled_ca, profi
     assert abs(chain.not_after - chain.not_before - timedelta(days=days)) < timedelta(minutes=1)
 
 
+@pytest.mark.parametrize(("settings", "hours"), [({}, 160), ({"profile": "tlsserver"}, 45 * 24)])
+def test_an_address_is_asked_for_by_the_profile_of_short_lives_unless_another_one_is_set(
+    at: Opened, profiled_ca, settings: dict[str, str], hours: int
+):
+    chain = at(profiled_ca, addresses=True, names="any", **settings).order("127.0.0.1", "short.chain.dev")
+    assert abs(chain.not_after - chain.not_before - timedelta(hours=hours)) < timedelta(minutes=1)
+
+
 def test_a_preferred_profile_that_the_ca_does_not_offer_is_left_out_and_it_is_said(at: Opened, pebble):
     orderer = at(pebble, profile="tlsserver")
     assert orderer.order("preferred.chain.dev").covers(["preferred.chain.dev"])

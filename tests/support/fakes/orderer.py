@@ -40,6 +40,7 @@ class Orderer:
             "http_port": getattr(ca, "http_port", None) or free_port(),
             "preflight": False,
             "contact": "admin@example.com",
+            "challenges": ["http-01"],
         }
         self.source = AcmeSource(**{**defaults, **settings})
         self.context = context or FakeSourceContext(directory)
