@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
     from agent.contract.appliance import Appliance
     from agent.contract.context import ChainFacts, Change, Consequence, Context, ServiceContext
+    from agent.contract.dns_solver import DnsSolver
     from agent.contract.endpoint import Endpoint
     from agent.contract.file import ChainFile, Template, Text
     from agent.contract.module import Module
     from agent.contract.notifier import Notifier
     from agent.contract.plugin_settings import PluginSettings
     from agent.contract.service import Service
-    from agent.contract.source import DnsSolver, Source
+    from agent.contract.source import Source
     from agent.model.events import Event
     from agent.model.need import HostFacts, Need
     from agent.system.command import Action, Command

@@ -10,6 +10,7 @@ TYPE_CHECKING = False  # typing's own takes longer to import than all the rest o
 _NAMES = {
     "agent.contract.appliance": "Appliance",
     "agent.contract.context": "ChainFacts Change Consequence Context Http01 Issuer ModulePart ServiceContext",
+    "agent.contract.dns_solver": "Dns01 DnsContext DnsSolver TxtRecord",
     "agent.contract.endpoint": "Address Endpoint Expected Probe Served StartTLS concrete_name usable_addresses",
     "agent.contract.fields": "Host Listen ListenAddress ListenAddresses Name PathText Port Secret Url Word",
     "agent.contract.file": "ChainFile Template Text",
@@ -20,7 +21,7 @@ _NAMES = {
     "agent.contract.plugin_settings": "PluginSettings",
     "agent.contract.service": "Service",
     "agent.contract.slots": "slot_of slots_by_key_type",
-    "agent.contract.source": "DnsSolver Due Ledger Memory Offer OrderContext RequestState Source SourceContext",
+    "agent.contract.source": "Due Ledger Memory Offer OrderContext RequestState Source SourceContext",
     "agent.contract.systemd_service": "IncludedService SystemdService",
     "agent.contract.validators": "first_repeated",
     "agent.contract.version": "CONTRACT",
@@ -63,6 +64,10 @@ if TYPE_CHECKING:
     from agent.contract.context import Issuer as Issuer
     from agent.contract.context import ModulePart as ModulePart
     from agent.contract.context import ServiceContext as ServiceContext
+    from agent.contract.dns_solver import Dns01 as Dns01
+    from agent.contract.dns_solver import DnsContext as DnsContext
+    from agent.contract.dns_solver import DnsSolver as DnsSolver
+    from agent.contract.dns_solver import TxtRecord as TxtRecord
     from agent.contract.endpoint import Address as Address
     from agent.contract.endpoint import Endpoint as Endpoint
     from agent.contract.endpoint import Expected as Expected
@@ -96,7 +101,6 @@ if TYPE_CHECKING:
     from agent.contract.service import Service as Service
     from agent.contract.slots import slot_of as slot_of
     from agent.contract.slots import slots_by_key_type as slots_by_key_type
-    from agent.contract.source import DnsSolver as DnsSolver
     from agent.contract.source import Due as Due
     from agent.contract.source import Ledger as Ledger
     from agent.contract.source import Memory as Memory

@@ -32,6 +32,7 @@ ROOMS = (
         "deploy",
         "sources",
         "planning",
+        "dns",
         "probing",
         "rendering",
     ),
@@ -70,12 +71,12 @@ HEAVY = {
         *(f"agent.inspection.{path.stem}" for path in (CORE / "inspection").glob("*.py") if path.stem != "__init__"),
     },
     "sqlite_utils": {"agent.store.migrations"},
-    "idna": set(),
+    "idna": {"agent.engine.dns_publishing"},
     "jinja2": {"agent.rendering.sandbox", "agent.rendering.template_loader"},
     "acme": set(),
     "josepy": set(),
     "requests": set(),
-    "dns": set(),
+    "dns": {"agent.engine.dns_publishing"},
     "starlette": set(),
     "uvicorn": set(),
 }
@@ -92,8 +93,10 @@ def dotted(path: Path, root: Path) -> str:
 
 
 LIGHT = {f"agent.sources.acme{name}" for name in ("", ".limit_rules", ".renewal_info", ".source", ".steps", ".values")}
-ON_DEMAND = {dotted(path, CORE) for place in ("sources/acme", "api") for path in (CORE / place).rglob("*.py")} - LIGHT
-"""The protocol: imported when a CA is asked, with all that it needs. The local API: a process of its own."""
+ON_DEMAND = {
+    dotted(path, CORE) for place in ("sources/acme", "api", "dns") for path in (CORE / place).rglob("*.py")
+} - LIGHT
+"""The protocol, and DNS: imported when a CA is asked, with all that they need. The local API: a process of its own."""
 MODULES = {dotted(path, CORE): path for path in sorted(CORE.rglob("*.py"))}
 OUTSIDE = {dotted(path, PLUGINS): path for path in sorted(PLUGINS.rglob("*.py"))}
 

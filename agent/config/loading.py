@@ -10,6 +10,7 @@ from agent.config.plugin_tables import PluginTables
 from agent.config.problems import INSTANCE_TABLES, OWN_TABLES
 from agent.config.service_tables import ServiceTables
 from agent.config.settings import CoreSettings, Settings
+from agent.config.solver_tables import SolverTables
 from agent.config.source_tables import SourceTables
 from agent.config.table_validation import TableValidation
 from agent.config.wanted_plugins import tables_of, texts, wanted
@@ -72,7 +73,7 @@ def _settings(tables: TableValidation) -> Settings | None:
     entries = of_services.contradicting(of_services.without_failed(entries), services)
     of_sources, of_plugins = SourceTables(tables), PluginTables(tables)
     sources = of_sources.sources()
-    solvers = tables.instances("dns", "DNS solver", tables.registry.dns_solvers)
+    solvers = SolverTables(tables).solvers()
     rungs = of_sources.rungs(sources)
     plugins, notify = of_plugins.plugins(), of_plugins.notifiers()
     if core is None:

@@ -15,9 +15,9 @@ from agent.contract.module import Module
 from agent.contract.notifier import Notifier
 from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
-from agent.contract.source import DnsSolver
 from agent.errors.plugin import PluginError
 from agent.pki.key import KeyType
+from agent.registry.dns_solvers import DnsHandle
 from agent.registry.sources import SourceHandle
 from agent.system.names import is_address, parse_name
 
@@ -128,6 +128,17 @@ class DaneSettings(_SettingsTable):
     resolvers: Resolvers = Field((), description="DNS servers to ask; by default those of the system")
 
 
+class Dns01Settings(_SettingsTable):
+    """``[dns01]``: how it is found out where records that prove names belong, and whether they are there."""
+
+    resolvers: Resolvers = Field(
+        (), description="DNS servers that are asked for zones and aliases; by default those of the system"
+    )
+    seconds: int = Field(
+        120, ge=1, le=3600, description="so long it is waited until every server of a zone has the records"
+    )
+
+
 class CoreSettings(_SettingsTable):
     """Top level: all settings but the tables of modules, services, plugins, notifiers, sources and DNS solvers."""
 
@@ -145,6 +156,7 @@ class CoreSettings(_SettingsTable):
     fetch: FetchSettings = FetchSettings()
     resolve: ResolveSettings = ResolveSettings()
     dane: DaneSettings = DaneSettings()
+    dns01: Dns01Settings = Dns01Settings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +193,17 @@ class NotifierEntry:
     """None: disabled, or its plugin can't be used."""
 
 
+@dataclass(frozen=True, slots=True)
+class SolverEntry:
+    """One ``[dns.NAME]`` table."""
+
+    plugin: str
+    """Name of the solver's class: `DnsSolver.name`."""
+    enabled: bool
+    handle: DnsHandle | None = None
+    """None: disabled."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """All settings, validated. Texts of secrets are only in `agent.contract.fields.SecretText`."""
@@ -192,8 +215,8 @@ class Settings:
     """Registered services that a module uses or a table configures."""
     rungs: Mapping[str, SourceHandle]
     """The sources of the ladder with their settings, in its order."""
-    dns_solvers: Mapping[str, DnsSolver]
-    """Solvers that a ``[dns.NAME]`` table configures."""
+    dns: Mapping[str, SolverEntry]
+    """Every ``[dns.NAME]`` table by name, sorted."""
     plugins: Mapping[str, PluginEntry]
     """Settings of plugins as a whole, by plugin."""
     notify: Mapping[str, NotifierEntry]
@@ -225,6 +248,11 @@ class Settings:
     def notifiers(self) -> dict[str, Notifier]:
         """Return the notifiers that are enabled and can be used."""
         return {name: each.notifier for name, each in self.notify.items() if each.notifier is not None}
+
+    @property
+    def dns_solvers(self) -> dict[str, DnsHandle]:
+        """Return the DNS solvers that are enabled and can be used."""
+        return {name: each.handle for name, each in self.dns.items() if each.handle is not None}
 
     @property
     def hostname(self) -> str | None:

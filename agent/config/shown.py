@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from agent.config.files import Origins, SettingsKey, is_array_of_tables
 from agent.config.problems import source_key
-from agent.config.settings import Settings
+from agent.config.settings import Settings, SolverEntry
+from agent.contract.fields import Listen
 
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 DEFAULT = "default"
@@ -56,6 +57,8 @@ def shown_tables(settings: Settings) -> list[ShownTable]:
     for name, each in settings.notify.items():
         values = {"enabled": each.enabled, "plugin": each.plugin} | (_dump(each.notifier) if each.notifier else {})
         tables += _tables(("notify", name), values, settings.origins)
+    for name, solver in settings.dns.items():
+        tables += _tables(("dns", name), _of_solver(solver), settings.origins)
     for key, head, instance in _instances(settings):
         tables += _tables(key, head | _dump(instance), settings.origins)
     return tables
@@ -70,7 +73,15 @@ def _instances(settings: Settings) -> Iterator[tuple[SettingsKey, dict[str, Any]
         head = {"name": name} if name != each.group or seen[each.group] else {}
         yield key if key in settings.origins.tables else source_key(each.group), head, each.source
         seen[each.group] += 1
-    yield from ((("dns", name), {}, each) for name, each in settings.dns_solvers.items())
+
+
+def _of_solver(entry: SolverEntry) -> dict[str, Any]:
+    head = {"enabled": entry.enabled, "plugin": entry.plugin}
+    if entry.handle is None:
+        return head
+    servers = [str(Listen(host=host, port=port)) for host, port in entry.handle.servers]
+    core = {"zones": list(entry.handle.zones), "check_servers": servers, "timeout": entry.handle.timeout}
+    return head | core | _dump(entry.handle.solver)
 
 
 def toml_lines(tables: Iterable[ShownTable], *, origin: bool) -> Iterator[str]:

@@ -28,7 +28,7 @@ def wanted(tree: Tree) -> WantedPlugins:
     for plugin, enabled in _named(tree):
         (on if enabled else off).add(plugin)
     on.update(texts(tree.values.get("sources")))
-    for kind in ("services", "source", "dns"):
+    for kind in ("services", "source"):
         on |= set(tables_of(tree, kind))
     on |= OWN_TABLES & set(tree.values)
     return WantedPlugins(frozenset(on), frozenset(off - on), frozenset(tables_of(tree, "services")))
@@ -36,7 +36,7 @@ def wanted(tree: Tree) -> WantedPlugins:
 
 def _named(tree: Tree) -> Iterator[tuple[str, bool]]:
     """Yield the plugins of tables that can be disabled, and whether each is enabled."""
-    for kind in ("modules", "notify", "plugins"):
+    for kind in ("modules", "notify", "dns", "plugins"):
         for name, table in tables_of(tree, kind).items():
             values = table if isinstance(table, dict) else {}
             plugin = name if kind == "plugins" else values.get("plugin", name)

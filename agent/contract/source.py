@@ -18,6 +18,7 @@ from agent.pki.chain import Chain
 
 if TYPE_CHECKING:
     from agent.contract.context import Http01
+    from agent.contract.dns_solver import Dns01
     from agent.pki.anchors import Anchors
     from agent.pki.private_key import PrivateKey
 
@@ -110,6 +111,10 @@ class SourceContext(Protocol):
     @property
     def http01(self) -> Http01:
         """Where answers to HTTP-01 challenges go."""
+
+    @property
+    def dns01(self) -> Dns01:
+        """Where answers to DNS-01 challenges go."""
 
     @property
     def anchors(self) -> Anchors:
@@ -261,19 +266,3 @@ class Source(BaseModel, ABC):
         from agent.errors.source import NotRevocable
 
         raise NotRevocable(self.name)
-
-
-class DnsSolver(BaseModel, ABC):
-    """Publisher of answers to DNS-01 challenges (RFC 8555 section 8.4); an instance is the ``[dns.NAME]`` table."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-    name: ClassVar[str] = ""
-
-    @abstractmethod
-    def present(self, name: str, value: str) -> None:
-        """Add a TXT record `value` at `name`, beside those that are there."""
-
-    @abstractmethod
-    def clean_up(self, name: str, value: str) -> None:
-        """Remove exactly that record."""

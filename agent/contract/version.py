@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 Version = tuple[int, int]
-CONTRACT: Version = (1, 0)
+CONTRACT: Version = (1, 1)
 """Major and minor version of the contract that this agent keeps: what is added raises the minor, what is taken away the major."""
 
 

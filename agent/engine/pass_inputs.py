@@ -26,6 +26,7 @@ from agent.model.resolved import by_module
 from agent.model.root import RootPhase, signers
 from agent.planning import ClockDoubt, Declared, State
 from agent.planning.binding import Evidence
+from agent.registry.dns_solvers import dns_zones
 from agent.registry.hooks import Hooks
 from agent.registry.listeners import listeners_of
 from agent.registry.missing_policies import MissingPolicy, missing_policies
@@ -213,6 +214,7 @@ def state_of(
         watches=store.watches.all(),
         failing=tuple(store.failing.all()),
         pins={pin.key: pin.chain for pin in store.pins.all()},
+        dns_zones=dns_zones(inputs.settings.dns_solvers.values()),
         refused=frozenset(
             (each.module, each.slot, each.subject) for each in refusals if each.kind is RefusedKind.CHAIN
         ),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from agent.config.settings import Dns01Settings
 from agent.contract.context import Http01
 from agent.contract.source import Ledger, Memory
 from agent.engine.bus import Bus
@@ -19,6 +20,8 @@ from agent.engine.write_queue import Writer
 from agent.errors.source import OrderCancelled
 from agent.errors.upload import TrustUnreadable
 from agent.model.events import Event, EventKind
+from agent.model.pause import back_off
+from agent.registry.dns_solvers import DnsHandle
 from agent.registry.sources import SourceHandle
 from agent.system.layout import Layout
 from agent.system.program import ProgramFailed, run_program
@@ -26,12 +29,25 @@ from agent.system.program import ProgramFailed, run_program
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from agent.contract.dns_solver import Dns01
+    from agent.dns.lookups import Lookups
     from agent.pki.anchors import Anchors
     from agent.pki.private_key import PrivateKey
     from agent.store import Store
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class DnsParts:
+    """What records that prove names are made with."""
+
+    solvers: Mapping[str, DnsHandle] = field(default_factory=dict)
+    """By the name of the table."""
+    settings: Dns01Settings = field(default_factory=Dns01Settings)
+    lookups: Callable[[Dns01Settings], Lookups] | None = None
+    """Return what asks DNS; None: a new one."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +61,7 @@ class SourceServices:
     http01: Http01
     shared: SharedObjects
     job: str = ""
+    dns: DnsParts = field(default_factory=DnsParts)
 
     @cached_property
     def anchors(self) -> Anchors:
@@ -132,6 +149,25 @@ class StoredSourceContext:
     def anchors(self) -> Anchors:
         """Certificates that this machine trusts."""
         return self._services.anchors
+
+    @property
+    def attempts(self) -> int:
+        """Failures in a row before this try."""
+        return 0
+
+    @cached_property
+    def dns01(self) -> Dns01:
+        """Where answers to DNS-01 challenges go."""
+        from agent.dns.lookups import Lookups
+        from agent.dns.solver_context import SolverContext
+        from agent.engine.dns_publishing import StoredDns01
+
+        dns = self._services.dns
+        lookups = dns.lookups(dns.settings) if dns.lookups else Lookups()
+        asking = SolverContext(
+            self.rooted, self.now, lambda: self.cancelled, lambda text: self.progress("publishing", text)
+        )
+        return StoredDns01(dns.solvers, lookups, asking, lambda: self.now() + back_off(self.attempts + 1))
 
     def shared(self, make: Callable[[], T]) -> T:
         """Return one object for all that this source does with its present settings in this process."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import dns.message
     import dns.name
 
-    from agent.sources.acme.preflight.exchange import Budget, Server
+    from agent.dns.exchange import Budget, Server
 
 SECONDS = 60.0
 """For all names together."""
@@ -60,8 +60,8 @@ def ask_dns(owners: Sequence[str], servers: Sequence[Server], cancelled: Callabl
 
     Where nobody answers for one name, the others of its domain are not asked, and none where the resolvers answer nothing at all.
     """
-    from agent.sources.acme.preflight.exchange import Budget
-    from agent.sources.acme.preflight.resolvers import system_resolvers
+    from agent.dns.exchange import Budget
+    from agent.dns.resolvers import system_resolvers
 
     budget = Budget(time.monotonic() + SECONDS, cancelled)
     asked = servers or system_resolvers()
@@ -74,7 +74,7 @@ def _is_here(address: str) -> bool:
 
 
 def _answers(owners: Sequence[str], servers: Sequence[Server], budget: Budget) -> Iterator[TlsaAnswer]:
-    from agent.sources.acme.preflight.exchange import Unanswered
+    from agent.dns.exchange import Unanswered
 
     silent: dict[str, str] = {}
     for owner in owners:
@@ -103,7 +103,7 @@ def _is_alive(servers: Sequence[Server], budget: Budget) -> bool:
     import dns.name
     import dns.rdatatype
 
-    from agent.sources.acme.preflight.exchange import Unanswered, ask, make_query
+    from agent.dns.exchange import Unanswered, ask, make_query
 
     try:
         ask(make_query(dns.name.root, dns.rdatatype.NS, dns.flags.RD), servers, budget, lambda _reply: True)
@@ -117,8 +117,8 @@ def _answer(owner: str, servers: Sequence[Server], budget: Budget) -> TlsaAnswer
     import dns.name
     import dns.rdatatype
 
-    from agent.sources.acme.preflight.answer import is_definite
-    from agent.sources.acme.preflight.exchange import ask, make_query
+    from agent.dns.answer import is_definite
+    from agent.dns.exchange import ask, make_query
 
     name = dns.name.from_text(owner)
     # AD in a question asks for AD in the answer (RFC 6840 section 5.7).
@@ -132,7 +132,7 @@ def _read(owner: str, name: dns.name.Name, reply: dns.message.Message) -> TlsaAn
     import dns.rdataclass
     import dns.rdatatype
 
-    from agent.sources.acme.preflight.answer import alias_of
+    from agent.dns.answer import alias_of
 
     authenticated = bool(reply.flags & dns.flags.AD)
     for _ in range(LONGEST_ALIAS):

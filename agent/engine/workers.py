@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from agent.config.settings import Settings
 from agent.contract.context import Http01
 from agent.crl import RevocationLists
 from agent.engine import policy_questions, tlsa_questions
@@ -18,8 +19,9 @@ from agent.engine.inquiries import InquiryResult, ask_about, begin
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask
 from agent.engine.policy_questions import PolicyAnswer
+from agent.engine.shared_lookups import SharedLookups
 from agent.engine.shared_objects import SharedObjects, key_of, keys_of
-from agent.engine.source_context import Clock, SourceServices, StoredSourceContext
+from agent.engine.source_context import Clock, DnsParts, SourceServices, StoredSourceContext
 from agent.engine.time_asked import TimeAsked, ask_the_time
 from agent.engine.tlsa_questions import TlsaAnswer
 from agent.engine.worker_pool import WorkerPool
@@ -60,6 +62,7 @@ class Workers:
         self._write_queue = WriteQueue(opened, self._renew_leases, heartbeat_seconds=heartbeat_seconds)
         self._shared = SharedObjects(self._note_failed_close)
         self._lists = RevocationLists()
+        self._lookups = SharedLookups()
         self._orders = WorkerPool[Delivery, SourceHandle](self._wake)
         self._inquiries = WorkerPool[InquiryResult, SourceHandle](self._wake)
         self._times = WorkerPool[TimeAsked, SourceHandle](self._wake)
@@ -68,10 +71,16 @@ class Workers:
         self.wake = threading.Event()
         """Set when something has ended, or by a caller that wants the loop to look again."""
 
-    def services(self, http01: Http01, job: str, store: Store | None = None) -> SourceServices:
-        """Return what sources work with. `store`: of a caller that holds the lock; None: they write by the queue."""
+    def services(
+        self, http01: Http01, job: str, store: Store | None = None, *, settings: Settings | None = None
+    ) -> SourceServices:
+        """Return what sources work with. `store`: of a caller that holds the lock; None: they write by the queue.
+
+        `settings`: with the DNS solvers; None: there are none.
+        """
         writer = DirectWriter(store) if store else self._write_queue
-        return SourceServices(writer, self._bus, self._clock, self._layout, http01, self._shared, job)
+        dns = DnsParts(settings.dns_solvers, settings.core.dns01, self._lookups.of) if settings else DnsParts()
+        return SourceServices(writer, self._bus, self._clock, self._layout, http01, self._shared, job, dns)
 
     # Beginning
 

@@ -13,6 +13,7 @@ AgentError                       code, cause, where, fix, effect, retry_at, deta
 │ ├ OrderCancelled               the agent stops; the order goes on in its next run
 │ ├ LimitError                   the CA was not asked, because that would be over a limit of it
 │ ├ Http01Error                  nobody on this machine would answer a CA's challenge
+│ ├ DnsProofError                a record that proves names can't be made, or isn't seen at every server
 │ ├ CrlError                     whether a chain was revoked could not be looked up
 │ └ AcmeError                    an ACME CA can't be asked, or it refuses
 ├ RootError          root        the root is missing, unreadable or may not sign

@@ -30,7 +30,7 @@ def source_context(
         rung = inputs.settings.rungs.get(source)
         if rung is None:
             raise NotInLadder(source, inputs.settings.rungs)
-        services = engine.workers.services(inputs.enabled.http01, secrets.token_hex(4))
+        services = engine.workers.services(inputs.enabled.http01, secrets.token_hex(4), settings=inputs.settings)
     try:
         yield rung, StoredSourceContext(services, rung, threading.Event(), about)
     finally:

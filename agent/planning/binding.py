@@ -47,6 +47,10 @@ class Evidence:
     """`(module, slot, id of a chain)`: the service of that module did not take the chain for that slot."""
     pins: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """`(module, slot)` -> id of the uploaded chain that a person pinned; what the settings pin goes before it."""
+    dns_zones: tuple[str, ...] = ()
+    """Zones of the DNS solvers; an empty text: every zone."""
+    persistent: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Source -> names for which a lasting record was seen in DNS that lets its CA issue."""
 
     @cached_property
     def index(self) -> ChainIndex:
@@ -152,6 +156,8 @@ def state_of(need: Need, source: SourceHandle, evidence: Evidence, bound: str | 
         sent_with_root=signer.sent_with if signer else (),
         root_until=signer.until if signer else None,
         watch=evidence.watches.get(chain.id) if chain else None,
+        dns_zones=evidence.dns_zones,
+        persistent=evidence.persistent.get(source.name, frozenset()),
     )
 
 

@@ -12,13 +12,14 @@ from typing import Any, TypeGuard
 from pydantic import BaseModel
 
 from agent.contract.declaration import Declaration
+from agent.contract.dns_solver import DnsSolver
 from agent.contract.file import ChainFile, File
 from agent.contract.module import Module
 from agent.contract.notifier import Notifier
 from agent.contract.placeholders import IN_COMMANDS, misspelt, misspelt_in_file
 from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
-from agent.contract.source import DnsSolver, Source
+from agent.contract.source import Source
 from agent.errors.plugin_loading import (
     ContributionRefused,
     HookAsync,
@@ -42,6 +43,8 @@ COMMANDS = ("prepare", "check", "reload", "confirm", "inspect")
 """Attributes of a module's class that hold commands."""
 CORE_KEYS = frozenset({"enabled", "plugin"})
 """Keys of ``[modules.NAME]`` and ``[notify.NAME]`` that the loader consumes."""
+SOLVER_KEYS = CORE_KEYS | {"zones", "timeout", "check_servers"}
+"""The same of ``[dns.NAME]``."""
 PLUGIN_KEYS = frozenset({"enabled"})
 """The same of ``[plugins.NAME]``."""
 
@@ -59,7 +62,12 @@ CONTRIBUTIONS: Mapping[str, tuple[str, type[BaseModel]]] = {
     "register_settings": (SETTINGS, PluginSettings),
 }
 """The hooks that return classes, with the word for them and what they must be."""
-RESERVED: Mapping[str, frozenset[str]] = {"module": CORE_KEYS, "notifier": CORE_KEYS, SETTINGS: PLUGIN_KEYS}
+RESERVED: Mapping[str, frozenset[str]] = {
+    "module": CORE_KEYS,
+    "notifier": CORE_KEYS,
+    "DNS solver": SOLVER_KEYS,
+    SETTINGS: PLUGIN_KEYS,
+}
 """Keys that no setting of a kind may have."""
 
 
@@ -173,6 +181,8 @@ def check_class(owner: Owner, hook: str, each: type[BaseModel]) -> None:
         reasons += _module_reasons(each)
     if issubclass(each, Service) and each.reload_command is Service.reload_command:
         reasons.append('it has no "reload_command"')
+    if issubclass(each, DnsSolver):
+        reasons += _solver_reasons(each)
     reasons += mistakes(each, base, hook_arguments(), RESERVED.get(kind, ()))
     if reasons:
         raise ContributionRefused(owner.plugin, owner.origin, kind, each.__name__, reasons, place_of_code(each))
@@ -188,6 +198,12 @@ def _name_reasons(each: Any) -> Iterator[str]:
 def _missing_methods(each: type) -> Iterator[str]:
     for method in sorted(getattr(each, "__abstractmethods__", ())):
         yield f'it has no "{method}"'
+
+
+def _solver_reasons(solver: type[DnsSolver]) -> Iterator[str]:
+    for one, all_of_them in (("present", "present_all"), ("clean_up", "clean_up_all")):
+        if all(getattr(solver, each) is getattr(DnsSolver, each) for each in (one, all_of_them)):
+            yield f'it has neither "{one}" nor "{all_of_them}"'
 
 
 def _module_reasons(module: type[Module]) -> Iterator[str]:

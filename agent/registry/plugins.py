@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from agent.contract.dns_solver import DnsSolver
 from agent.contract.module import Module
 from agent.contract.notifier import Notifier
 from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
-from agent.contract.source import DnsSolver, Source
+from agent.contract.source import Source
 from agent.contract.version import DEPRECATED, Deprecation
 from agent.errors.plugin import PluginError
 from agent.registry.collecting import Collector

@@ -8,7 +8,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
 from agent.system.environment import environment_with
@@ -36,15 +36,17 @@ def run_program(
     stdin: bytes = b"",
     timeout: float = 60.0,
     stopping: Callable[[], bool] = lambda: False,
+    environment: Mapping[str, str] | None = None,
 ) -> bytes:
     """Run a program and return what it prints on stdout, 1 MiB at most; `timeout` in seconds. Raises `ProgramFailed`.
 
-    It is ended, with all that it has started, after `timeout` seconds and once `stopping` says so.
+    It is ended, with all that it has started, after `timeout` seconds and once `stopping` says so. `environment`: variables
+    beside those of the agent.
     """
     with os.fdopen(os.memfd_create("stdin"), "w+b") as file:
         file.write(stdin)
         file.seek(0)
-        process = _start(argv, file)
+        process = _start(argv, file, environment or {})
     with process:
         run = _Run(process, time.monotonic() + timeout, timeout, stopping)
         try:
@@ -55,14 +57,14 @@ def run_program(
         return run.output(process.wait())
 
 
-def _start(argv: Sequence[str], stdin: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(argv: Sequence[str], stdin: IO[bytes], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             argv,
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment_with({}),
+            env=environment_with(environment),
             start_new_session=True,
         )
     except OSError as error:

@@ -8,14 +8,17 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
+from agent.contract.dns_solver import DnsSolver, TxtRecord
 from agent.contract.notifier import Notifier, NotifierContext
-from agent.contract.source import DnsSolver, Due, Offer, RequestState, Source
+from agent.contract.source import Due, Offer, RequestState, Source
+from agent.dns.solver_context import SolverContext
 from agent.engine.delivery_checks import differences_from
 from agent.errors import AgentError
 from agent.errors.plugin_checks import AnswerChanges, CallFailed, SourceFault
 from agent.model.events import Event, EventKind
 from agent.model.need import Request
 from agent.pki.chain import Chain, KeyType
+from agent.registry.dns_solvers import method_of
 from agent.registry.hook_manager import HookManager
 from agent.testing.appliance import Appliance, Killed
 from agent.testing.findings import Findings, place_of_method
@@ -121,10 +124,12 @@ class ActingChecks:
         if not self._acts:
             self._findings.leave_out(f"{name}: its records, as nothing may be published")
             return
+        context = SolverContext(self._box.layout.rooted, self._box.clock)
+        records = [TxtRecord(name=CHALLENGE, value=value * 43, zone="", domain=NAME) for value in ("A", "B")]
         for method in ("present", "clean_up"):
-            with self._findings.checking(f"DNS solver {name}: {method}"):
-                for value in ("first", "second"):
-                    self._call(solver, method, CHALLENGE, value)
+            written = method_of(type(solver), method)
+            with self._findings.checking(f"DNS solver {name}: {written}"):
+                self._call(solver, f"{method}_all", records, context, named=written)
 
     # Notifiers and observers
 
@@ -165,12 +170,14 @@ class ActingChecks:
             for kind in EventKind
         ]
 
-    def _call(self, called: object, method: str, *arguments: object) -> object:
+    def _call(self, called: object, method: str, *arguments: object, named: str = "") -> object:
+        """`named`: the method that the author has written, where another one calls it."""
         try:
             return getattr(called, method)(*arguments)
         except (Exception, SystemExit) as error:
-            place = self._findings.files.place_of(error) or place_of_method(called, method)
-            self._findings.add(CallFailed(method, error, place))
+            written = named or method
+            place = self._findings.files.place_of(error) or place_of_method(called, written)
+            self._findings.add(CallFailed(written, error, place))
             return None
 
 

@@ -156,8 +156,9 @@ class _Checking:
         for name, source in settings.rungs.items():
             if f"source {name}" in self.record.contributions:
                 checks.check_source(source.source)
-        for name, solver in settings.dns_solvers.items():
-            checks.check_solver(name, solver)
+        for name, handle in settings.dns_solvers.items():
+            if handle.plugin in own:
+                checks.check_solver(name, handle.solver)
         for name, notifier in settings.notifiers.items():
             if settings.notify[name].plugin in own:
                 checks.check_notifier(name, notifier)

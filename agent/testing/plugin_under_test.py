@@ -13,12 +13,13 @@ from pydantic import BaseModel
 from agent.config.loading import load
 from agent.config.settings import CoreSettings, ProbeSettings, Settings
 from agent.contract.declaration import Declaration
+from agent.contract.dns_solver import DnsSolver
 from agent.contract.markers import hookimpl
 from agent.contract.module import Module
 from agent.contract.notifier import Notifier
 from agent.contract.plugin_settings import PluginSettings
 from agent.contract.service import Service
-from agent.contract.source import DnsSolver, Source
+from agent.contract.source import Source
 from agent.engine.unchanged_settings import Loaded, Loader, UnchangedSettings
 from agent.registry.contract_checks import Owner
 from agent.registry.drop_ins import of_path
@@ -168,7 +169,7 @@ def restricted(loaded: Loaded, record: PluginRecord) -> Loaded:
         settings,
         entries=entries,
         services={name: each for name, each in settings.services.items() if name in own | used},
-        dns_solvers={name: each for name, each in settings.dns_solvers.items() if name in own},
+        dns={name: each for name, each in settings.dns.items() if each.plugin in own},
         plugins={name: each for name, each in settings.plugins.items() if name == record.name},
         notify={name: each for name, each in settings.notify.items() if each.plugin in own},
     ), replace(registry, plugins=tuple(each for each in registry.plugins if each.name == record.name))

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.contract.context import Http01
+from agent.contract.dns_solver import Dns01, TxtRecord
 from agent.errors import OrderCancelled
 from agent.pki.account_key import make_account_key, thumbprint
 from agent.pki.anchors import Anchors
 from agent.pki.authority import Root
 from agent.pki.chain import Chain
 from agent.pki.key import generate_key
+from agent.registry.dns_solvers import is_within
 from agent.system.program import ProgramFailed, run_program
 
 if TYPE_CHECKING:
@@ -63,6 +65,39 @@ class Noting:
 
 
 @dataclass
+class KeptRecords:
+    """`agent.contract.dns_solver.Dns01` that keeps what is published: no DNS is asked."""
+
+    zones: tuple[str, ...] = ("",)
+    """What it serves; an empty text: every zone."""
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Owner -> where its CNAME record leads to."""
+    records: list[TxtRecord] = field(default_factory=list)
+    calls: list[tuple[str, tuple[TxtRecord, ...]]] = field(default_factory=list)
+
+    def solver_for(self, domain: str) -> str | None:
+        """Return the table that serves it."""
+        name = self.where(domain).name
+        return "kept" if any(is_within(name, zone) for zone in self.zones) else None
+
+    def where(self, domain: str) -> TxtRecord:
+        """Return the owner of its record."""
+        name = f"_acme-challenge.{domain}"
+        zones = sorted((zone for zone in self.zones if is_within(name, zone)), key=len)
+        return TxtRecord(name=self.aliases.get(name, name), value="", zone=zones[-1] if zones else "", domain=domain)
+
+    def publish(self, records: Sequence[TxtRecord]) -> None:
+        """Keep them."""
+        self.calls.append(("publish", tuple(records)))
+        self.records += [each for each in records if each not in self.records]
+
+    def withdraw(self, records: Sequence[TxtRecord]) -> None:
+        """Keep them no longer."""
+        self.calls.append(("withdraw", tuple(records)))
+        self.records = [each for each in self.records if each not in records]
+
+
+@dataclass
 class FakeSourceContext:
     """`agent.contract.source.SourceContext` for one source of one appliance; `for_order` gives an order's on top of it."""
 
@@ -76,6 +111,7 @@ class FakeSourceContext:
     """Called in the place of a wait."""
     anchors: Anchors = field(default_factory=Anchors)
     """Nothing is trusted, as for a test CA."""
+    dns01: Dns01 = field(default_factory=KeptRecords)
 
     def __post_init__(self) -> None:
         self.memory = Remembering()

@@ -181,7 +181,7 @@ def test_a_source_is_configured_by_its_own_table(appliance: ToyAppliance):
 def test_a_dns_solver_is_configured_by_its_own_table(appliance: ToyAppliance):
     appliance.drop_in("script", SOLVER)
     appliance.settings('[dns.script]\npath = "/bin/true"\n')
-    assert appliance.load()[0].dns_solvers["script"].path == "/bin/true"
+    assert appliance.load()[0].dns_solvers["script"].solver.path == "/bin/true"
 
 
 SOLVER = """
@@ -281,7 +281,7 @@ MODULE_KEYS = (
     "sites, sources, start, tokens, users, wildcards, window"
 )
 TOP_KEYS = (
-    "acme, addresses, dane, deploy, dns, fetch, hostname, modules, notify, plugins, probe, "
+    "acme, addresses, dane, deploy, dns, dns01, fetch, hostname, modules, notify, plugins, probe, "
     "resolve, root, services, source, sources, wildcards"
 )
 
@@ -353,6 +353,9 @@ ONE_ERROR = {
         '[acme] lifetime_day: unknown key; did you mean "lifetime_days"? Allowed: lifetime_days, name',
     ),
     "unknown solver": ("[dns.x]", '[dns.x]: no DNS solver is named "x"; known: none'),
+    "unknown solver of a table": (
+        '[dns.x]\nplugin = "y"', '[dns.x] plugin: no DNS solver is named "y"; known: none'
+    ),
     "key type": ('[modules.tunnel]\nkey_type = "ed25519"', "[modules.tunnel] key_type: this service accepts only: rsa-2048"),
     "wildcards of a service whose clients take none": (
         (
@@ -643,6 +646,10 @@ timeout = 3.0  # default
 [dane]
 check = true  # default
 resolvers = []  # default
+
+[dns01]
+resolvers = []  # default
+seconds = 120  # default
 
 [modules.tunnel]
 enabled = true  # default

@@ -17,6 +17,7 @@ from agent.config.settings import (
     CoreSettings,
     DaneSettings,
     DeploySettings,
+    Dns01Settings,
     FetchSettings,
     ProbeSettings,
     ResolveSettings,
@@ -162,13 +163,14 @@ def test_every_link_leads_somewhere(page: Path):
 # Settings
 
 TABLES: list[tuple[str, type[BaseModel], set[str]]] = [
-    ("## Top level", CoreSettings, {"root", "probe", "deploy", "resolve", "fetch", "dane"}),
+    ("## Top level", CoreSettings, {"root", "probe", "deploy", "resolve", "fetch", "dane", "dns01"}),
     ("## `[root]`", RootSettings, set()),
     ("## `[probe]`", ProbeSettings, set()),
     ("## `[deploy]`", DeploySettings, set()),
     ("## `[resolve]`", ResolveSettings, set()),
     ("## `[fetch]`", FetchSettings, set()),
     ("## `[dane]`", DaneSettings, set()),
+    ("## `[dns01]`", Dns01Settings, set()),
     ("## `[source.NAME]`", LocalSource, set()),
     ("## `[services.NAME]`", Service, set()),
 ]

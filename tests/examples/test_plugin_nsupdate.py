@@ -67,7 +67,7 @@ class Solving(Example):
             f'hostname = "gw"\n[dns.nsupdate]\nserver = "127.0.0.1:{port}"\nkey_name = "chainwright"\nkey = "{key}"\n'
         )
         self.layout.settings.chmod(0o600)
-        return load(self.layout, BUILT_IN)[0].dns_solvers["nsupdate"]
+        return load(self.layout, BUILT_IN)[0].dns_solvers["nsupdate"].solver
 
 
 @pytest.fixture

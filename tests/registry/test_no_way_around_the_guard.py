@@ -14,11 +14,11 @@ from tests.support.call_graph import CodeBase, Definition, Function, Reader, chi
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONTRACT = {
     "agent.contract.declaration.Declaration",
+    "agent.contract.dns_solver.DnsSolver",
     "agent.contract.module.Module",
     "agent.contract.notifier.Notifier",
     "agent.contract.plugin_settings.PluginSettings",
     "agent.contract.service.Service",
-    "agent.contract.source.DnsSolver",
     "agent.contract.source.Source",
     "agent.contract.systemd_service.IncludedService",
     "agent.contract.systemd_service.SystemdService",

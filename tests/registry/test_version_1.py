@@ -91,7 +91,7 @@ def test_the_solver_publishes_and_takes_back(appliance: Deployed):
     from agent.sources import BUILT_IN
 
     settings, _ = load(appliance.layout, BUILT_IN)
-    solver, zone = settings.dns_solvers["v1_solver"], Path(f"{appliance.root}/zone")
+    solver, zone = settings.dns_solvers["v1_solver"].solver, Path(f"{appliance.root}/zone")
     solver.present("_acme-challenge.a.example.test", "x")
     solver.present("_acme-challenge.a.example.test", "y")
     solver.clean_up("_acme-challenge.a.example.test", "x")

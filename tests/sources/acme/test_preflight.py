@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import agent.sources.acme.preflight
+from agent.dns.exchange import Budget
 from agent.sources.acme.preflight import Finding, Findings, Preflight, lines
-from agent.sources.acme.preflight.exchange import Budget
 from agent.sources.acme.preflight.reach import PortState
 from support.paths import CHECKOUT
 from support.servers.dns_server import Internet, Records, Server

@@ -16,9 +16,9 @@ import dns.name
 import dns.rdatatype
 import pytest
 
-from agent.sources.acme.preflight.answer import is_definite
-from agent.sources.acme.preflight.exchange import Budget, Unanswered, ask, make_query
-from agent.sources.acme.preflight.memory import ENOUGH, KEPT, SILENCE_KEPT, Memory
+from agent.dns.answer import is_definite
+from agent.dns.exchange import Budget, Unanswered, ask, make_query
+from agent.dns.memory import ENOUGH, KEPT, SILENCE_KEPT, Memory
 from support.servers.dns_server import Server, closed_port, what_it_has_heard
 
 NAME = dns.name.from_text("gw.example.com")

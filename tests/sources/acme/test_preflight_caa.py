@@ -7,7 +7,7 @@ import dns.rdata
 import dns.rdatatype
 import pytest
 
-from agent.sources.acme.preflight.answer import DnsAnswer
+from agent.dns.answer import DnsAnswer
 from agent.sources.acme.preflight.caa import Applicant, Permission, judge, read_permission
 from agent.sources.acme.preflight.findings import Finding
 

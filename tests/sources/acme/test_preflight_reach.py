@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from agent.sources.acme.preflight.exchange import Budget, Unanswered
+from agent.dns.exchange import Budget, Unanswered
 from agent.sources.acme.preflight.findings import Finding
 from agent.sources.acme.preflight.reach import PortState, judge, try_port, ways
 

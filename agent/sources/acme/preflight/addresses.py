@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.dns.answer import DnsAnswer, plain
+from agent.dns.exchange import Unanswered
 from agent.errors.acme import AGAIN
-from agent.sources.acme.preflight.answer import DnsAnswer, plain
-from agent.sources.acme.preflight.exchange import Unanswered
 from agent.sources.acme.preflight.findings import Finding, listed
 from agent.system.names import is_public
 

@@ -11,9 +11,9 @@ from typing import Any
 import dns.name
 from dns.rdatatype import CAA
 
+from agent.dns.answer import DnsAnswer, View, plain
+from agent.dns.exchange import Budget
 from agent.errors.acme import AGAIN
-from agent.sources.acme.preflight.answer import DnsAnswer, View, plain
-from agent.sources.acme.preflight.exchange import Budget
 from agent.sources.acme.preflight.findings import Finding, listed
 
 CRITICAL = 0x80

@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from agent.dns.authority import ROOT_SERVERS, Authority
+from agent.dns.exchange import PATIENCE, Budget, Server, Unanswered
+from agent.dns.memory import Memory
+from agent.dns.resolvers import DNS_PORT, RESOLV_CONF, Resolvers, system_resolvers
 from agent.errors.acme import AGAIN
 from agent.sources.acme.preflight import clock, reach, trouble
-from agent.sources.acme.preflight.authority import ROOT_SERVERS, Authority
 from agent.sources.acme.preflight.caa import Applicant
-from agent.sources.acme.preflight.exchange import PATIENCE, Budget, Server, Unanswered
 from agent.sources.acme.preflight.findings import Finding, Findings, weighed, without_repeats
 from agent.sources.acme.preflight.looking import Subject, Views, addresses_of, attempt, by_http, look
-from agent.sources.acme.preflight.memory import Memory
 from agent.sources.acme.preflight.reach import HTTP_PORT, PortState
-from agent.sources.acme.preflight.resolvers import DNS_PORT, RESOLV_CONF, Resolvers, system_resolvers
 
 LONGEST = 8.0
 """Seconds that an examination takes at most, also where servers are silent."""

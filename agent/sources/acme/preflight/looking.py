@@ -10,17 +10,17 @@ from typing import TypeVar
 import dns.name
 from dns.rdatatype import AAAA, A
 
+from agent.dns.answer import DnsAnswer, View
+from agent.dns.authority import Authority
+from agent.dns.exchange import Budget, Unanswered
+from agent.dns.memory import Memory
+from agent.dns.resolvers import Resolvers
 from agent.sources.acme.challenges.challenge_type import CONNECTING
 from agent.sources.acme.preflight import addresses, caa, reach, trouble
 from agent.sources.acme.preflight.addresses import Pointing
-from agent.sources.acme.preflight.answer import DnsAnswer, View
-from agent.sources.acme.preflight.authority import Authority
 from agent.sources.acme.preflight.caa import Applicant
-from agent.sources.acme.preflight.exchange import Budget, Unanswered
 from agent.sources.acme.preflight.findings import Finding
-from agent.sources.acme.preflight.memory import Memory
 from agent.sources.acme.preflight.reach import PortState, Ways
-from agent.sources.acme.preflight.resolvers import Resolvers
 from agent.system.names import is_address, is_wildcard
 
 T = TypeVar("T")

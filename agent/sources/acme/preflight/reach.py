@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from agent.dns.exchange import SLICE, Budget
 from agent.errors.acme import AGAIN
-from agent.sources.acme.preflight.exchange import SLICE, Budget
 from agent.sources.acme.preflight.findings import Finding, listed
 from agent.system.names import is_public
 

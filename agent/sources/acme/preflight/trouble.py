@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from agent.dns.answer import plain
+from agent.dns.exchange import Unanswered
 from agent.errors.acme import AGAIN
-from agent.sources.acme.preflight.answer import plain
-from agent.sources.acme.preflight.exchange import Unanswered
 from agent.sources.acme.preflight.findings import Finding, listed
 
 TOP_LEVEL = 2

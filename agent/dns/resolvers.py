@@ -15,9 +15,9 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
-from agent.sources.acme.preflight.answer import LONGEST_ALIAS, DnsAnswer, alias_of, is_definite, records_of
-from agent.sources.acme.preflight.exchange import PATIENCE, PAYLOAD, Budget, Server, Unanswered, what_was_said
-from agent.sources.acme.preflight.memory import Memory
+from agent.dns.answer import LONGEST_ALIAS, DnsAnswer, alias_of, is_definite, records_of
+from agent.dns.exchange import PATIENCE, PAYLOAD, Budget, Server, Unanswered, what_was_said
+from agent.dns.memory import Memory
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 DNS_PORT = 53

@@ -12,7 +12,7 @@ import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 
-from agent.sources.acme.preflight.exchange import Budget
+from agent.dns.exchange import Budget
 
 LONGEST_ALIAS = 16
 """Aliases of aliases after which resolvers give up, at the latest."""

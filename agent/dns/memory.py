@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from agent.sources.acme.preflight.exchange import Unanswered
+from agent.dns.exchange import Unanswered
 
 V = TypeVar("V")
 

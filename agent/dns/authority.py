@@ -13,9 +13,9 @@ import dns.rdataclass
 import dns.rdatatype
 from dns.rdatatype import AAAA, NS, A
 
-from agent.sources.acme.preflight.answer import LONGEST_ALIAS, DnsAnswer, View, alias_of, is_definite, plain, records_of
-from agent.sources.acme.preflight.exchange import PATIENCE, Budget, Server, Unanswered, ask, make_query
-from agent.sources.acme.preflight.memory import Memory
+from agent.dns.answer import LONGEST_ALIAS, DnsAnswer, View, alias_of, is_definite, plain, records_of
+from agent.dns.exchange import PATIENCE, Budget, Server, Unanswered, ask, make_query
+from agent.dns.memory import Memory
 
 ROOT_SERVERS = (
     "198.41.0.4", "170.247.170.2", "192.33.4.12", "199.7.91.13", "192.203.230.10", "192.5.5.241", "192.112.36.4",

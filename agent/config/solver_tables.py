@@ -1,0 +1,94 @@
+"""Tables of DNS solvers: which zones each serves, and what of it is the plugin's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from agent.config.files import SettingsKey
+from agent.config.settings import SolverEntry
+from agent.config.table_validation import InstanceHeader, TableValidation, part
+from agent.config.wanted_plugins import tables_of
+from agent.contract.dns_solver import DnsSolver
+from agent.contract.fields import Host, Resolvers
+from agent.contract.validators import first_repeated
+from agent.registry.contract_checks import NAME, NAME_RULE, SOLVER_KEYS
+from agent.registry.dns_solvers import DnsHandle
+from agent.system.names import is_address
+
+WORD = "DNS solver"
+
+
+def _zone(name: str) -> str:
+    if is_address(name):
+        raise ValueError("must be the name of a zone, not an address")
+    return name
+
+
+def _different(zones: tuple[str, ...]) -> tuple[str, ...]:
+    if (twice := first_repeated(zones)) is not None:
+        raise ValueError(f'names "{twice}" twice')
+    return zones
+
+
+class SolverHeader(InstanceHeader):
+    """Keys of the core in ``[dns.NAME]``."""
+
+    zones: Annotated[tuple[Annotated[Host, AfterValidator(_zone)], ...], AfterValidator(_different)] = ()
+    check_servers: Resolvers = ()
+    timeout: float | None = Field(None, gt=0, le=600, allow_inf_nan=False)
+
+
+class SolverTables:
+    """Tables ``[dns.NAME]`` of one tree."""
+
+    def __init__(self, tables: TableValidation) -> None:
+        self._tables = tables
+
+    def solvers(self) -> dict[str, SolverEntry]:
+        """Return what the tables configure, sorted by name."""
+        tables = sorted(tables_of(self._tables.tree, "dns").items())
+        entries = {name: self._solver(name, table) for name, table in tables if isinstance(table, dict)}
+        found = {name: entry for name, entry in entries.items() if entry}
+        self._refuse_shared_zones(found)
+        return found
+
+    def _solver(self, name: str, table: Mapping[str, Any]) -> SolverEntry | None:
+        key: SettingsKey = ("dns", name)
+        if not NAME.fullmatch(name):
+            self._tables.note(key, f"the name of a table of a {WORD} {NAME_RULE}")
+        header = self._tables.validate(SolverHeader, key, part(table, SOLVER_KEYS))
+        if header is None:
+            return None
+        plugin = header.plugin or name
+        kind = self._tables.registry.dns_solvers.get(plugin)
+        if not header.enabled:
+            return SolverEntry(plugin, enabled=False)
+        if kind is None:
+            self._note_unknown((*key, "plugin") if header.plugin else key, key, plugin)
+            return None
+        made = self._tables.instance(key, kind, part(table, set(table) - SOLVER_KEYS), SOLVER_KEYS)
+        return SolverEntry(plugin, enabled=True, handle=self._handle(name, header, made)) if made else None
+
+    def _note_unknown(self, written: SettingsKey, key: SettingsKey, plugin: str) -> None:
+        if not self._tables.missing(key, WORD, plugin):
+            self._tables.note(written, self._tables.unknown(WORD, plugin, self._tables.registry.dns_solvers))
+
+    def _handle(self, name: str, header: SolverHeader, solver: DnsSolver) -> DnsHandle:
+        timeout = header.timeout or float(type(solver).timeout)
+        servers = tuple((each.host, each.port) for each in header.check_servers)
+        return DnsHandle(name, type(solver).name, solver, header.zones, servers, timeout, self._tables.guard)
+
+    def _refuse_shared_zones(self, entries: Mapping[str, SolverEntry]) -> None:
+        """Note a zone that two tables serve: which of them is asked would be chance."""
+        served: dict[str, str] = {}
+        for name, entry in entries.items():
+            for zone in (entry.handle.zones or ("",)) if entry.handle else ():
+                first = served.setdefault(zone, name)
+                if first != name and zone:
+                    self._tables.note(("dns", name, "zones"), f'names "{zone}", which [dns.{first}] serves')
+                elif first != name:
+                    cause = f"serves every zone, as [dns.{first}] does: name the zones of one of them"
+                    self._tables.note(("dns", name), cause)
