@@ -26,7 +26,6 @@ from agent.sources.acme.limit_rules import (
     Rules,
     Scope,
     domains_of,
-    hosts_of,
     registered_domain,
     scopes_of,
     set_of,
@@ -171,8 +170,8 @@ class Limits:
         self._note([set_of(names), *([] if exempt or renewal else domains_of(names))])
 
     def note_failures(self, names: Collection[str]) -> None:
-        """Note whose validation has failed."""
-        self._note(Scope(LimitKind.FAILURES, host) for host in hosts_of(names))
+        """Note whose validation has failed: that of a domain and that of its wildcard are two of the domain's."""
+        self._note(Scope(LimitKind.FAILURES, name.removeprefix(WILDCARD)) for name in sorted(set(names)))
 
     def block(self, scope: Scope, until: datetime, now: datetime) -> None:
         """Ask for nothing in `scope` until then, because the CA said so; survives a restart. At most for eight days."""

@@ -154,6 +154,13 @@ def test_a_wildcard_fails_with_its_domain(appliance):
     assert appliance.refused("example.com").failed == {"example.com"}
 
 
+def test_a_domain_and_its_wildcard_that_fail_in_one_order_are_two_failures(appliance):
+    for _ in range(2):
+        appliance.check("example.com", "*.example.com")
+        appliance.limits.note_failures(["example.com", "*.example.com"])
+    assert appliance.refused("*.example.com").failed == {"example.com"}
+
+
 def test_several_limits_are_over_when_the_last_is(appliance):
     for _ in range(5):
         appliance.issue(WWW)
