@@ -21,6 +21,7 @@ MOMENTARY = (
     "jobs",
     "login_failures",
     "observations",
+    "persistent",
     "refusals",
     "resolved_names",
     "sessions",

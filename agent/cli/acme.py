@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from agent.cli.acme_records import persist, show_records, tell_of_void_records
 from agent.cli.apply import perform
 from agent.cli.chain_names import chain_named
 from agent.cli.commands import CommandGroup, Invocation, command
@@ -82,11 +83,15 @@ def rekey(invocation: Invocation) -> int:
     from agent.operations.account_key import finish_key_change, key_change
 
     with _account_admin(invocation) as (source, admin, _thumbprint):
+        void = tell_of_void_records(invocation, ACME, new_key=True)
         with invocation.locked_state(ACME) as state:
             change = key_change(state, source)
         is_known = admin.roll_over(change.new, change.earlier)
     with invocation.locked_state(ACME) as state:
         finish_key_change(state, change)
+    if void and is_known:
+        with _account_admin(invocation) as (_, admin, _thumbprint):
+            show_records(admin.records(void))
     note("The account is known by a new key." if is_known else GIVEN_UP)
     return perform(invocation, aim=Aim())
 
@@ -96,6 +101,7 @@ def rekey(invocation: Invocation) -> int:
 @click.pass_obj
 def deactivate(invocation: Invocation, yes: bool) -> None:
     """Deactivate the account, which can't be undone (RFC 8555 section 7.3.6). Chains that it has ordered stay good."""
+    tell_of_void_records(invocation, ACME)
     if not yes:
         raise ConfirmationFlagMissing("--yes")
     with _account_admin(invocation) as (_, admin, _thumbprint):
@@ -170,6 +176,9 @@ def limits(invocation: Invocation, names: tuple[str, ...]) -> None:
     ]
     for line in columns([["LIMIT", "USED", "OF", "IN", "NEXT"], *rows]):
         click.echo(line)
+
+
+acme.add_command(persist)
 
 
 @command(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from agent.planning import AskDns, AskPolicies, AskTheTime, Inquire, Obtain, Plan
+from agent.planning import AskDns, AskPolicies, AskTheTime, Inquire, LookAtRecords, Obtain, Plan
 
 LATEST = timedelta(hours=12)
 """A pass is made after so long even if nothing seems to be due."""
@@ -18,6 +18,9 @@ def instant(made: Plan, now: datetime, *, names: bool = True) -> datetime:
     """Return when the pass after the one that has left `made` is due. `names` False: for more than to look up host names."""
     planned = made.next_at if names else made.beside_names_at
     instants = [now + LATEST, *([planned] if planned else [])]
-    if not all(isinstance(action, Obtain | Inquire | AskTheTime | AskDns | AskPolicies) for action in made.actions):
+    if not all(
+        isinstance(action, Obtain | Inquire | AskTheTime | AskDns | AskPolicies | LookAtRecords)
+        for action in made.actions
+    ):
         instants.append(now + LEFT_OVER)
     return max(min(instants), now + SOONEST)

@@ -104,6 +104,16 @@ class Lookups:
 
         A TXT record of several strings is their concatenation.
         """
+        found = self.records_at_each(name, servers, budget, kind)
+        return {
+            server: records if isinstance(records, Unanswered) else frozenset(map(_value, records))
+            for server, records in found.items()
+        }
+
+    def records_at_each(
+        self, name: str, servers: Iterable[NameServer], budget: Budget, kind: dns.rdatatype.RdataType = TXT
+    ) -> Mapping[NameServer, tuple[dns.rdata.Rdata, ...] | Unanswered]:
+        """Ask each server in the same way; return its records as they are."""
         asked = list(servers)
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="dns") as pool:
             return dict(zip(asked, pool.map(lambda each: self._ask(each, name, kind, budget), asked), strict=True))
@@ -136,7 +146,7 @@ class Lookups:
 
     def _ask(
         self, server: NameServer, name: str, kind: dns.rdatatype.RdataType, budget: Budget
-    ) -> frozenset[str] | Unanswered:
+    ) -> tuple[dns.rdata.Rdata, ...] | Unanswered:
         asked = dns.name.from_text(name)
         try:
             if not has_route(server.address):
@@ -147,7 +157,7 @@ class Lookups:
             return error
         if (target := alias_of(reply, asked)) is not None:
             return Unanswered(f"it is an alias of {_text(target)} there")
-        return frozenset(map(_value, records_of(reply, asked, kind)))
+        return records_of(reply, asked, kind)
 
 
 class NoRoute(Unanswered):

@@ -18,9 +18,11 @@ from agent.engine.source_findings import source_findings, with_unanswered
 from agent.engine.tlsa_questions import REMOTE
 from agent.health.dane import of_dane
 from agent.health.mta_sts import of_policies
+from agent.health.persistent import of_records
 from agent.health.room import of_room
 from agent.health.rsa_roots import of_rsa_roots, of_unlisted_peers
 from agent.model.finding import Finding
+from agent.model.persistent import domain_of
 from agent.planning import Obtain, Plan
 from agent.report.dane import served_chains, subjects
 from agent.store import Store
@@ -100,6 +102,7 @@ def _conditions(
         ],
         "MTA-STS": [*of_policies(declared.needs, known_policies(store), _served(store, declared))],
         "DANE": [*of_dane(subjects(store, declared.needs, made.renewals), now, store.meta(REMOTE) or "")],
+        "records": [*of_records(store.persistent.all().values(), now)],
         "room": [*of_room(shortages(str(store.layout.root)))],
     }
 
@@ -133,6 +136,7 @@ def _drop_unneeded(store: Store, inputs: PassInputs, declared: Declarations, now
     store.deployments.drop_unused_texts()
     store.watches.forget_gone()
     store.tlsa.keep({owner for need in declared.needs for owner in need.tlsa} if inputs.settings.dane.check else ())
+    store.persistent.keep({(source, domain_of(name)) for source in inputs.settings.rungs for name in names})
     store.ledger.trim(now)
     store.journal.trim()
 

@@ -38,6 +38,7 @@ from agent.engine.pass_inputs import (
 from agent.engine.places import make_places
 from agent.engine.policy_questions import settle_policies
 from agent.engine.recheck import Recheck
+from agent.engine.record_looks import settle_record_looks
 from agent.engine.recovering import finish_restore, note_restore, on_whole_database, take_in_what_is_newer
 from agent.engine.settings_in_force import KeptSettings, keep, refusal_of
 from agent.engine.tlsa_questions import settle_answers
@@ -46,7 +47,7 @@ from agent.engine.up_to_date import note_up_to_date
 from agent.engine.workers import Workers
 from agent.errors.settings import SettingsRefused
 from agent.model.events import Event, EventKind
-from agent.planning import AskDns, AskPolicies, AskTheTime, Inquire, Obtain, Plan
+from agent.planning import AskDns, AskPolicies, AskTheTime, Inquire, LookAtRecords, Obtain, Plan
 from agent.probing.probe import Prober
 from agent.registry.guard import Guard
 from agent.report import Report
@@ -284,6 +285,8 @@ class Engine:
             settle_answers(store, answers, self.clock())
         with self.workers.policies() as policies:
             settle_policies(store, policies, self.clock())
+        with self.workers.record_looks() as records:
+            settle_record_looks(store, records)
         with self.workers.ended() as (deliveries, findings):
             now = self.clock()
             settle_deliveries(store, self.bus, deliveries, now=now, job=job)
@@ -349,6 +352,8 @@ class Engine:
                 self.workers.ask_dns(store, each.owners, current.inputs.resolvers)
             elif isinstance(each, AskPolicies):
                 self.workers.ask_policies(store, each.domains)
+        looks = [(current.source(each.source), each) for each in made.actions if isinstance(each, LookAtRecords)]
+        self.workers.look_at_records(store, looks, services)
         if any(isinstance(each, AskTheTime) for each in made.actions):
             self.workers.ask_the_time(current.rungs, services)
 

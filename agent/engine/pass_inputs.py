@@ -22,6 +22,7 @@ from agent.errors.plugin import ModuleRaised
 from agent.model.delivery import Listeners
 from agent.model.deployment import RefusedKind
 from agent.model.need import HostFacts, Need
+from agent.model.persistent import proved
 from agent.model.resolved import by_module
 from agent.model.root import RootPhase, signers
 from agent.planning import ClockDoubt, Declared, State
@@ -204,6 +205,7 @@ def state_of(
 ) -> State:
     """Return what the store knows, as far as planning goes. `deferred`: orders that are not to be tried again yet."""
     roots, crosses, refusals = store.roots.all(), store.roots.crosses(), tuple(store.deployments.refusals())
+    records = tuple(store.persistent.all().values())
     evidence = Evidence(
         ladder=tuple(inputs.settings.rungs.values()),
         chains=tuple(store.chains.records()),
@@ -213,6 +215,7 @@ def state_of(
         forced=store.orders.forced(),
         watches=store.watches.all(),
         failing=tuple(store.failing.all()),
+        persistent=proved(records, now),
         pins={pin.key: pin.chain for pin in store.pins.all()},
         dns_zones=dns_zones(inputs.settings.dns_solvers.values()),
         refused=frozenset(
@@ -237,6 +240,7 @@ def state_of(
         lists=store.revocations.lists(),
         kept_keys=store.kept_keys.all(),
         tlsa=store.tlsa.all(),
+        records=records,
         policies=known_policies(store),
         asks_dns=inputs.settings.dane.check,
         restarts=tuple(read_restarts(store).values()),

@@ -13,7 +13,7 @@ from typing import Any
 from agent.config.settings import Settings
 from agent.contract.context import Http01
 from agent.crl import RevocationLists
-from agent.engine import policy_questions, tlsa_questions
+from agent.engine import policy_questions, record_looks, tlsa_questions
 from agent.engine.bus import Bus
 from agent.engine.inquiries import InquiryResult, ask_about, begin
 from agent.engine.order_context import StoredOrderContext
@@ -29,8 +29,9 @@ from agent.engine.write_queue import HEARTBEAT, DirectWriter, WriteQueue
 from agent.errors.deploy import ChainGone
 from agent.errors.wording import reason_of
 from agent.model.events import Event, EventKind
+from agent.model.persistent import PersistentLook
 from agent.pki.chain import Chain
-from agent.planning import Inquire, Obtain
+from agent.planning import Inquire, LookAtRecords, Obtain
 from agent.registry.guard import SAY_WAITING, Guard
 from agent.registry.sources import SourceHandle
 from agent.store import Store
@@ -68,6 +69,7 @@ class Workers:
         self._times = WorkerPool[TimeAsked, SourceHandle](self._wake)
         self._tlsa = WorkerPool[list[TlsaAnswer], Dns](self._wake)
         self._policies = WorkerPool[list[PolicyAnswer], Dns](self._wake)
+        self._records = WorkerPool[list[PersistentLook], SourceHandle](self._wake)
         self.wake = threading.Event()
         """Set when something has ended, or by a caller that wants the loop to look again."""
 
@@ -136,6 +138,21 @@ class Workers:
         work = partial(policy_questions.ask_policies, domains, self._policies.stop.is_set)
         self._policies.add(POLICIES, Dns("policies"), work)
 
+    def look_at_records(
+        self, store: Store, looks: Iterable[tuple[SourceHandle, LookAtRecords]], services: SourceServices
+    ) -> None:
+        """Look whether zones have the records that prove names, source by source. Call under the lock."""
+        for source, action in looks:
+            key = ("records", source.name)
+            if key in self._records:
+                continue
+            with store.write():
+                known = record_looks.begin(store, action, self._clock())
+            context = StoredSourceContext(
+                services, source, self._records.stop, {"names": list(action.names)}, holds=True
+            )
+            self._records.add(key, source, partial(record_looks.look, source, action, known, context))
+
     def ask_the_time(self, rungs: Iterable[SourceHandle], services: SourceServices) -> None:
         """Ask the CAs what time it is, unless that is under way."""
         asked = [source for source in rungs if source.tells_time]
@@ -156,6 +173,7 @@ class Workers:
             or self._times.sources
             or self._tlsa.sources
             or self._policies.sources
+            or self._records.sources
         )
 
     @property
@@ -176,7 +194,7 @@ class Workers:
     @property
     def _beside(self) -> tuple[WorkerPool[Any, Any], ...]:
         """What goes on beside orders."""
-        return self._inquiries, self._times, self._tlsa, self._policies
+        return self._inquiries, self._times, self._tlsa, self._policies, self._records
 
     @property
     def _asking(self) -> bool:
@@ -191,6 +209,7 @@ class Workers:
             or self._times.has_ended
             or self._tlsa.has_ended
             or self._policies.has_ended
+            or self._records.has_ended
         )
 
     @property
@@ -217,6 +236,12 @@ class Workers:
             yield [each for answers in found for each in answers]
 
     @contextmanager
+    def record_looks(self) -> Iterator[list[PersistentLook]]:
+        """Yield what zones have of the records that prove names."""
+        with self._records.ended() as found:
+            yield [each for looks in found for each in looks]
+
+    @contextmanager
     def times(self) -> Iterator[list[TimeAsked]]:
         """Yield what the CAs have said of the time."""
         with self._times.ended() as found:
@@ -226,14 +251,14 @@ class Workers:
 
     def tidy(self, rungs: Iterable[SourceHandle]) -> None:
         """Close what sources shared with settings that are no longer in force and that nothing uses any more."""
-        working = [*self._orders.sources, *self._inquiries.sources]
+        working = [*self._orders.sources, *self._inquiries.sources, *self._records.sources]
         self._shared.keep(keys_of(rungs) | {key_of(source) for source in working})
 
     def stop(self, grace: float) -> None:
         """Ask everything to stop and give it `grace` seconds in all; orders that don't are left to their lease."""
         orders, inquiries = (
             self._orders.halt(),
-            [*self._inquiries.halt(), *self._times.halt(), *self._tlsa.halt(), *self._policies.halt()],
+            [thread for pool in self._beside for thread in pool.halt()],
         )
         _join(orders, grace)
         _join(inquiries, min(grace, INQUIRY_GRACE))

@@ -24,6 +24,7 @@ from agent.planning.actions import (
     Inquire,
     ListRevoked,
     Look,
+    LookAtRecords,
     MakeRoot,
     Obtain,
     PrepareKeys,
@@ -42,6 +43,7 @@ from agent.planning.kept_keys import keys_to_prepare
 from agent.planning.modules import Modules
 from agent.planning.orders import Orders
 from agent.planning.questions import dns_questions, policy_questions
+from agent.planning.records import record_looks
 from agent.planning.root_life import RootLife
 from agent.planning.signing import Signing
 from agent.planning.state import WAITING_AGAIN, ClockDoubt, Declared, State
@@ -64,6 +66,7 @@ __all__ = [
     "Inquire",
     "ListRevoked",
     "Look",
+    "LookAtRecords",
     "MakeRoot",
     "Obtain",
     "Plan",
@@ -143,10 +146,17 @@ def plan(
     roots.consider(wanted=any(each.source == LOCAL for each in orders.due))
     root, obtain = _held_back(state, roots.due, orders.due, bindings)
     dns, policies = dns_questions(needs, state, now), policy_questions(needs, state, now)
+    records = record_looks(needs, bindings, state, now)
     asking = _asking(state, now)
-    keys: list[Action] = [*keys_to_prepare(needs, state), *dns.due, *policies.due]
+    keys: list[Action] = [*keys_to_prepare(needs, state), *dns.due, *policies.due, *records.due]
     instants = [*roots.instants, *orders.instants, *inquiries.instants, *modules_plan.instants]
-    instants += [*signing.instants, *dns.instants, *policies.instants, *_beginnings(state.evidence.chains, now)]
+    instants += [
+        *signing.instants,
+        *dns.instants,
+        *policies.instants,
+        *records.instants,
+        *_beginnings(state.evidence.chains, now),
+    ]
     instants += [state.doubt.ask_at] if state.doubt and state.doubt.ask_at and not asking else []
     names = [max(each.due_at, now) for each in state.names]
     beside_names_at = min([*instants, *modules_plan.looks], default=None)

@@ -171,6 +171,18 @@ class AskPolicies:
 
 
 @dataclass(frozen=True, slots=True)
+class LookAtRecords:
+    """Look whether zones have the TXT records that prove names to a source's CA."""
+
+    source: str
+    names: tuple[str, ...]
+    """As they are ordered, also with ``*.``."""
+    waiting: frozenset[str] = frozenset()
+    """Those of them for which somebody waits: there is no chain of that source."""
+    reason: str = "it has been a while"
+
+
+@dataclass(frozen=True, slots=True)
 class AskTheTime:
     """Ask the CAs what time it is."""
 
@@ -228,6 +240,7 @@ Action = (
     | Inquire
     | AskDns
     | AskPolicies
+    | LookAtRecords
     | AskTheTime
     | Deploy
     | Settle
@@ -250,6 +263,7 @@ KINDS: Mapping[type[Action], str] = {
     Inquire: "inquire",
     AskDns: "ask_dns",
     AskPolicies: "ask_policies",
+    LookAtRecords: "look_at_records",
     AskTheTime: "ask_the_time",
     Deploy: "deploy",
     Settle: "settle",
@@ -276,6 +290,7 @@ FOR_ALL: Mapping[type[Action], str] = {
     ListRevoked: "list what the root has revoked",
     AskDns: "ask DNS for TLSA records",
     AskPolicies: "look at MTA-STS policies",
+    LookAtRecords: "look for the TXT records that prove names",
     AskTheTime: "ask the CAs what time it is",
 }
 
@@ -311,6 +326,8 @@ def action_json(action: Action) -> dict[str, object]:
         row["names"] = sorted(action.request.names)
     elif isinstance(action, Inquire):
         row |= {"source": action.source, "names": list(action.names), "chain": action.chain}
+    elif isinstance(action, LookAtRecords):
+        row |= {"source": action.source, "names": list(action.names)}
     elif isinstance(action, AskDns):
         row["names"] = list(action.owners)
     elif isinstance(action, AskPolicies):

@@ -12,6 +12,7 @@ from agent.model.kept_key import KeptKey
 from agent.model.mta_sts import PolicyLook
 from agent.model.pause import Pause
 from agent.model.peer import Peer
+from agent.model.persistent import PersistentLook
 from agent.model.resolved import ResolvedName
 from agent.model.restart import Restart
 from agent.model.root import CrossCertificate, RootRecord
@@ -77,6 +78,8 @@ class State:
     """Id of a request -> the keys that it keeps."""
     tlsa: Mapping[str, TlsaLook] = field(default_factory=dict)
     """Owner name -> its TLSA records as DNS had them last."""
+    records: tuple[PersistentLook, ...] = ()
+    """Records by which dns-persist-01 proves names, as they were seen last."""
     policies: Mapping[str, PolicyLook] = field(default_factory=dict)
     """Domain -> its MTA-STS policy as it was last."""
     asks_dns: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -114,6 +114,11 @@ class SourceHandle:
         due = self._call("due", lambda: _due(self.source.due(request, state, now)))
         soonest = None if self._is_own else _soonest(state.chain)
         return Due(at=soonest, reason=due.reason) if soonest and due.at < soonest else due
+
+    def persistent_names(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return those of `names` that a TXT record could prove for good (dns-persist-01); none of a plugin's source."""
+        asked = getattr(self.source, "persistent_names", None) if self._is_own else None
+        return tuple(asked(names)) if asked else ()
 
     def check_files(self, rooted: Callable[[str], Path]) -> None:
         """Have it check, without the network, what its orders would read. Raises `SourceError`, `SourceRaised`, `PluginHangs`."""

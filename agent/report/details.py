@@ -20,6 +20,7 @@ from agent.pki.key import KeyType
 from agent.report.dane import tlsa_rows
 from agent.report.links import Link, links
 from agent.report.pins import PinDetails, pins_of
+from agent.report.records import RecordRow, record_rows
 from agent.report.rows import ChainRow, UseRow
 from agent.store import Store
 
@@ -109,6 +110,8 @@ class ChainDetails:
     """Where an uploaded chain is pinned, and where it can be."""
     tlsa: tuple[TlsaRow, ...] = ()
     """TLSA records of its key, and of the key that follows, for where clients judge it by them (DANE)."""
+    records: tuple[RecordRow, ...] = ()
+    """TXT records that prove its names to a CA for good, or would (dns-persist-01)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,7 @@ def chain_details(snapshot: Snapshot, store: Store, row: ChainRow, now: datetime
         events=tuple(store.journal.about(row.id, record.request)),
         pins=tuple(pins_of(snapshot, record, now)),
         tlsa=tuple(each for each in tlsa_rows(store, snapshot.needs) if each.chain == row.id),
+        records=tuple(record_rows(store.persistent.all().values(), row.names)),
     )
 
 

@@ -40,6 +40,7 @@ from agent.store.observations import Observations
 from agent.store.orders import Orders
 from agent.store.overrides import Overrides
 from agent.store.peers import Peers
+from agent.store.persistent import PersistentLooks
 from agent.store.pins import Pins
 from agent.store.resolved_names import ResolvedNames
 from agent.store.revocations import Revocations
@@ -78,6 +79,7 @@ class Store:
         self.account_keys = AccountKeys(database, sealer, layout.private)
         self.kept_keys = KeptKeys(database, sealer)
         self.tlsa = TlsaLooks(database)
+        self.persistent = PersistentLooks(database)
         self.watches = Watches(database)
         self.failing = FailingNames(database)
         self.modules = Modules(database)

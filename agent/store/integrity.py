@@ -47,7 +47,7 @@ def _readers(store: Store) -> Iterator[Callable[[], object]]:
     yield from (store.modules.bindings, store.deployments.all, store.deployments.generations)
     yield from (store.deployments.refusals, store.deployments.transactions, store.endpoints.all, store.conditions.all)
     yield from (store.footprints.read_all, store.pins.all, store.resolved.all, store.set_aside.all, store.kept_keys.all)
-    yield store.tlsa.all
+    yield from (store.tlsa.all, store.persistent.all)
     yield from (lambda: store.jobs.newest(-1), lambda: store.journal.since(limit=-1))
 
 

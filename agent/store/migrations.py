@@ -383,3 +383,17 @@ def m037_next_ca(db: Database) -> None:
     """Whether another CA may do what one could not, and how often in a row that one was out of order."""
     db.table("orders").add_column("elsewhere", str)
     db.table("orders").add_column("lasting", int)
+
+
+@migrations()
+def m039_persistent(db: Database) -> None:
+    """Records by which dns-persist-01 proves names, as they were seen last."""
+    columns = (
+        "source domain ca value names proves seen:int servers:int problem until right_at right_value asked_at next_at"
+    )
+    db.table("persistent").create(
+        _columns(columns),
+        pk=("source", "domain"),
+        not_null={"ca", "value", "names", "proves", "seen", "servers", "right_value"},
+    )
+    _distrust_after_changes(db, "persistent")

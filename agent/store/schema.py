@@ -40,6 +40,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "overrides": ("template",),
     "peers": ("sha256",),
     "people": ("name",),
+    "persistent": ("source", "domain"),
     "pins": ("module", "slot"),
     "refusals": ("module", "slot", "kind", "subject"),
     "reissues": ("request",),
@@ -90,6 +91,8 @@ COLUMNS: Mapping[str, str] = {
     "peers": "sha256 module label root names not_before not_after certificate csr created_at revoked_at? serial"
     " purposes replaced_at? reason? retry_at? problem? tried_at? key_type",
     "people": "name role password must_change:int changed_at used_at?",
+    "persistent": "source domain ca value names proves seen:int servers:int problem? until? right_at? right_value asked_at?"
+    " next_at?",
     "pins": "module slot chain who at",
     "refusals": "module slot kind subject problem attempts:int retry_at tried_at?",
     "reissues": "request asked_at forced:int? chains?",
@@ -133,6 +136,7 @@ MADE_AGAIN = frozenset(
         "observations",
         "orders",
         "overrides",
+        "persistent",
         "pins",
         "refusals",
         "reissues",

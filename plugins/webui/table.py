@@ -250,6 +250,8 @@ def _why_local(chain: Json) -> str:
     if any(is_address(name) for name in chain["names"]):
         return "address"
     declined = any(_declined(use["reason"]) for use in chain["used_by"])
+    if declined and any("acme persist" in use["reason"] for use in chain["used_by"]):
+        return "wildcard"
     return "name" if declined and not all(map(is_public, chain["names"])) else "policy"
 
 

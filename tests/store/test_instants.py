@@ -57,6 +57,8 @@ COLUMNS = {
     },
     "people": {"changed_at": FACT, "used_at": FACT},
     "pins": {"at": FACT},
+    # What a record says of its own end is the word of whoever set it.
+    "persistent": {"until": VALIDITY, "right_at": FACT, "asked_at": FACT, "next_at": PAUSE},
     "refusals": {"tried_at": FACT, "retry_at": PAUSE},
     "reissues": {"asked_at": FACT},
     "resolved_names": {"answered_at": FACT, "asked_at": FACT, "failing_since": FACT, "kept_since": FACT},
@@ -95,6 +97,7 @@ BEGINNINGS = {
     ("observations", "retry_at"): "tried_at",
     ("orders", "retry_at"): "tried_at",
     ("peers", "retry_at"): "tried_at",
+    ("persistent", "next_at"): "asked_at",
     ("refusals", "retry_at"): "tried_at",
     ("tlsa", "next_at"): "asked_at",
     ("watches", "next_at"): "asked_at",

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import unified_diff
 from enum import StrEnum
@@ -22,6 +23,7 @@ from agent import hookspecs
 from agent.cli.commands import HELP, Invocation
 from agent.cli.program import Program
 from agent.errors import Problem
+from agent.errors.persist import RecordMissing, ServersSilent, TrailingSemicolon
 from agent.health import problems
 from agent.health.clock import not_believed
 from agent.health.damage import damaged_file, damaged_row, recovered
@@ -31,6 +33,7 @@ from agent.health.modes import changed_modes
 from agent.health.mta_sts import of_policies
 from agent.health.names import resolved_before, unresolved
 from agent.health.observations import observed
+from agent.health.persistent import of_records
 from agent.health.restarts import ends_again
 from agent.health.room import nearly_full, read_only
 from agent.health.roots import root_overdue, root_prepared, root_replaced
@@ -43,6 +46,7 @@ from agent.model.mta_sts import PolicyLook
 from agent.model.need import Need
 from agent.model.observed import ObservedState
 from agent.model.override import Override, OverrideBase
+from agent.model.persistent import PersistentLook
 from agent.model.resolved import ResolvedName
 from agent.model.restart import Restart
 from agent.model.root import RootRecord
@@ -252,7 +256,7 @@ def status_problems() -> list[Problem]:
         unread(OVERRIDE, None),
         ends_again(Restart("nginx", 4, AT), AT),
         rsa_signed_by_other(["reverse_proxy/www.example.com.rsa"], "gw Root CA", RSA_ROOT),
-        *(each.problem for each in (*of_tlsa(), *of_mta_sts())),
+        *(each.problem for each in (*of_tlsa(), *of_mta_sts(), *of_persist())),
         unresolved("reverse_proxy", [UNRESOLVED]),
         resolved_before("reverse_proxy", [UNRESOLVED._replace(seen={"192.0.2.1": AT}, answered_at=AT)]),
         *conditions(),
@@ -265,6 +269,26 @@ def of_mta_sts() -> Iterator[Finding]:
     served = {wanted.key: local("mail.example.com", wanted, since=AT)}
     look = PolicyLook("example.com", "enforce", ("mail.example.com", "mx2.example.com"), problem="no answer")
     yield from of_policies([wanted], {look.domain: look}, served)
+
+
+def of_persist() -> Iterator[Finding]:
+    """Yield what is said of records that prove names for good."""
+    url = "accounturi=https://ca.example/acct/7"
+    right = PersistentLook("acme", "example.com", "ca.example", f"ca.example; {url}; policy=wildcard", next_at=AT)
+    right = replace(right, proves=("*.example.com",), right_value=right.value)
+    about = ("*.example.com", right.record.owner, right.value, AT)
+    missing, silent = RecordMissing(*about, right.ca).problem, ServersSilent(*about, "there was no answer").problem
+    was_right = replace(right, right_at=AT)
+    yield from of_records(
+        [
+            replace(right, until=AT),
+            replace(was_right, problem=missing),
+            replace(was_right, problem=silent),
+            replace(was_right, problem=missing, right_value=f"ca.example; {url}0"),
+            replace(right, problem=TrailingSemicolon(*about).problem),
+        ],
+        AT,
+    )
 
 
 def of_tlsa() -> Iterator[Finding]:

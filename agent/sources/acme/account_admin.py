@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from agent.model.persistent import PersistentLook, by_domain
 from agent.sources.acme.account import Accounts
 from agent.sources.acme.ca_context import ca_context_of
 from agent.sources.acme.challenges.check import Check, check
 from agent.sources.acme.challenges.methods import methods_of
 from agent.sources.acme.failures import CaProblem, CaUnreachable
+from agent.sources.acme.persist.asking import look_at
 
 if TYPE_CHECKING:
     from agent.contract.source import SourceContext
@@ -53,6 +55,14 @@ class AccountAdmin:
         """Give the account up for good (RFC 8555 section 7.3.6). Raises `AcmeError`."""
         with self._explained():
             self._accounts.deactivate(self._ca.client)
+
+    def records(self, names: Collection[str]) -> list[PersistentLook]:
+        """Return the records that prove `names` for good (dns-persist-01), and what of them is in the zones now.
+
+        The account is made where there is none. Raises `AcmeError`, `IssuersUnknown`.
+        """
+        asked = [PersistentLook(self._source.name, domain, names=those) for domain, those in by_domain(names).items()]
+        return look_at(self._source, asked, names, self._context)
 
     def standing(self, names: Collection[str]) -> list[LimitUsage]:
         """Return how much is used up of each limit of the CA that an order for `names` is counted for."""

@@ -108,6 +108,19 @@ def _mapping(value: object) -> Mapping[str, Any]:
 # the message. `error` is a `ProblemDocument`. What is not in a message itself, but in a header, has a field too.
 
 
+class DirectoryMeta(messages.Directory.Meta):
+    """What a CA says of itself (RFC 8555 section 7.1.1), and of dns-persist-01."""
+
+    account_hash_prefix: str = field("accountHashPrefix", decoder=_text, omitempty=True, default="")
+    issuer_domain_names: Any = field("issuerDomainNames", omitempty=True)
+
+
+class Directory(messages.Directory):
+    """A CA's directory (RFC 8555 section 7.1.1)."""
+
+    Meta = DirectoryMeta
+
+
 class NewOrder(messages.NewOrder):
     """An order to be placed; the library has no ``replaces`` (RFC 9773 section 5)."""
 

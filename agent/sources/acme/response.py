@@ -16,7 +16,7 @@ from josepy.json_util import JSONObjectWithFields
 from requests.utils import parse_header_links
 
 from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
-from agent.sources.acme.messages import LONGEST_DETAIL, RenewalInfo, one_line, problem_of
+from agent.sources.acme.messages import LONGEST_DETAIL, Directory, RenewalInfo, one_line, problem_of
 from agent.sources.acme.retry_after import http_date, seconds_in_words, seconds_until
 
 NO_TYPE = "about:blank"
@@ -59,7 +59,7 @@ def read_directory(response: requests.Response) -> messages.Directory:
         if not isinstance(body.get(name), str):
             raise unreadable(response, f"what stands there names no {name}")
     try:
-        return messages.Directory.from_json(body)
+        return Directory.from_json(body)
     except UNREADABLE as error:
         raise unreadable(response, "what stands there is no directory", str(error)) from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -23,6 +23,8 @@ from agent.system.names import is_address, is_public
 
 MOST_NAMES = 100
 """Of Let's Encrypt's classic profile; no CA takes more."""
+WITHOUT_PERSIST = frozenset({KNOWN_DIRECTORIES["letsencrypt"]})
+"""Directories of CAs that don't take dns-persist-01 yet, and have said so."""
 CERTIFIED = frozenset(KeyType) - {KeyType.ED25519}
 """Key types that public CAs certify (CA/Browser Forum Baseline Requirements, section 6.1.1.3)."""
 
@@ -68,6 +70,7 @@ class AcmeSource(Source):
     preflight: bool = Field(True, description="look at DNS, CAA and port 80 before the CA is asked")
     limits: LimitSettings = Field(LimitSettings(), description="what the CA allows you; a table")
     resolvers: Resolvers = Field((), description="DNS servers to ask there; by default those of the system")
+    dns_port: Port = Field(53, description="where the servers of zones answer; not 53 for test CAs only")
     http_port: Port = Field(80, description="where the CA looks for answers to HTTP-01; not 80 for test CAs only")
 
     @property
@@ -128,6 +131,12 @@ class AcmeSource(Source):
         if self.names == "public" and not is_public(name):
             return f"{name} is no public name"
         return why_not_provable(name, self.challenges, state)
+
+    def persistent_names(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return those of `names` that a lasting TXT record could prove to the CA (dns-persist-01)."""
+        if ChallengeType.DNS_PERSIST_01 not in self.challenges or self.directory_url in WITHOUT_PERSIST:
+            return ()
+        return tuple(name for name in names if not is_address(name) and (self.names == "any" or is_public(name)))
 
     def due(self, request: Request, state: RequestState, now: datetime) -> Due:
         """Renew when the CA suggests it, inside the safety floor; else by the lifetime, a little earlier on each host."""

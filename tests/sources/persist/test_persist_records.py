@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import persist
-from agent.sources.acme.persist.account import PersistAccount, hash_prefix_of, issuers_of
+from agent.model.persistent import PersistentRecord
+from agent.sources.acme.messages import Account, Directory
+from agent.sources.acme.persist.account import PersistAccount, account_at
 from agent.sources.acme.persist.judging import Judgement, Wanted, judge
 from agent.sources.acme.persist.reading import NoIssueValue, read_record
-from agent.sources.acme.persist.record import PersistRecord, record_of
+from agent.sources.acme.persist.record import record_of
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
@@ -38,12 +40,12 @@ def judged(*values: str, name: str = "example.com", account: PersistAccount = FI
 
 
 def test_the_record_of_draft_01_names_the_account() -> None:
-    assert record_of("example.com", FIRST, wildcard=False) == PersistRecord(OWNER, GOOD)
+    assert record_of("example.com", FIRST, wildcard=False) == PersistentRecord(OWNER, GOOD)
 
 
 def test_a_name_and_its_wildcard_share_one_record() -> None:
-    assert wanted("*.example.com").record == PersistRecord(OWNER, WILD)
-    assert wanted("example.com", shares=True).record == PersistRecord(OWNER, WILD)
+    assert wanted("*.example.com").record == PersistentRecord(OWNER, WILD)
+    assert wanted("example.com", shares=True).record == PersistentRecord(OWNER, WILD)
 
 
 def test_the_record_of_draft_02_hashes_the_account() -> None:
@@ -77,18 +79,26 @@ def test_a_record_that_one_string_can_not_hold_is_taken_in_several() -> None:
     assert judge([record.strings], wanted(account=account)).error is None
 
 
+def at_directory(**meta: object) -> PersistAccount:
+    account = Account("https://ca.example/dir", URL, THUMBPRINT)
+    return account_at(Directory.from_json({"meta": meta}), account, "Authority")
+
+
 def test_the_directory_tells_the_drafts_apart() -> None:
-    assert hash_prefix_of({"caaIdentities": ["ca.example"]}) == ""
-    assert hash_prefix_of({"accountHashPrefix": "https://ca.example/h/"}) == ""
-    meta = {
-        "accountHashPrefix": "https://ca.example/h/",
-        "issuerDomainNames": ["ca.example"],
-        "caaIdentities": ["other.example"],
-    }
-    assert (hash_prefix_of(meta), issuers_of(meta)) == ("https://ca.example/h/", ("ca.example",))
-    assert issuers_of({"caaIdentities": ["CA.example"]}) == ("ca.example",)
-    for useless in ([], ["x"] * 11, [1], "ca.example", ["a" * 254], None):
-        assert issuers_of({"issuerDomainNames": useless}) == ()
+    named, prefix = {"issuerDomainNames": ["ca.example"], "caaIdentities": ["other.example"]}, "https://ca.example/h/"
+    assert at_directory(caaIdentities=["CA.example"]) == replace(FIRST, issuers=("ca.example",))
+    assert at_directory(accountHashPrefix=prefix, caaIdentities=["ca.example"]).hash_prefix == "", "it names no issuers"
+    second = at_directory(accountHashPrefix=prefix, **named)
+    assert (second.hash_prefix, second.issuers) == (prefix, ("ca.example",))
+
+
+@pytest.mark.parametrize("useless", [[], ["x"] * 11, [1], "ca.example", ["a" * 254], None])
+def test_a_directory_that_names_no_issuer_is_of_no_use(useless: object) -> None:
+    with pytest.raises(persist.IssuersUnknown) as caught:
+        at_directory(issuerDomainNames=useless)
+    assert caught.value.problem.cause == (
+        "Authority names neither issuerDomainNames nor caaIdentities in its directory, so no record can be made for it."
+    )
 
 
 @pytest.mark.parametrize(

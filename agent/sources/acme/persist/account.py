@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING
+
+from agent.errors.persist import IssuersUnknown
+
+if TYPE_CHECKING:
+    from agent.sources.acme.messages import Account, Directory
 
 MOST_ISSUERS = 10
 LONGEST_NAME = 253
@@ -42,15 +47,15 @@ class PersistAccount:
         return f"{self.hash_prefix}sha-256/{urlsafe_b64encode(digest).decode().rstrip('=')}"
 
 
-def hash_prefix_of(meta: Mapping[str, Any]) -> str:
-    """Return the prefix by which a directory says that it goes by draft -02; empty: it doesn't."""
-    prefix = meta.get("accountHashPrefix")
-    return prefix if isinstance(prefix, str) and issuers_in(meta.get("issuerDomainNames")) else ""
-
-
-def issuers_of(meta: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names that a directory's meta has for the CA; none where it says nothing that can be used."""
-    return issuers_in(meta.get("issuerDomainNames")) or issuers_in(meta.get("caaIdentities"), most=None)
+def account_at(directory: Directory, account: Account, ca: str) -> PersistAccount:
+    """Return the account as records name it, by what the CA's directory says. Raises `IssuersUnknown`."""
+    meta = directory.meta
+    named = issuers_in(meta.issuer_domain_names)
+    issuers = named or issuers_in(meta.caa_identities, most=None)
+    if not issuers:
+        raise IssuersUnknown(ca)
+    prefix = meta.account_hash_prefix if named else ""
+    return PersistAccount(issuers, account.url, account.thumbprint, prefix, ca)
 
 
 def issuers_in(value: object, most: int | None = MOST_ISSUERS) -> tuple[str, ...]:

@@ -21,9 +21,10 @@ from agent.errors.persist import (
     UntilUnreadable,
     WildcardUnproved,
 )
+from agent.model.persistent import LONGEST_STRING, WILDCARD, PersistentRecord, domain_of
 from agent.sources.acme.persist.account import PersistAccount
 from agent.sources.acme.persist.reading import Found, NoIssueValue, read_record
-from agent.sources.acme.persist.record import LONGEST_STRING, WILDCARD, PersistRecord, domain_of, record_of
+from agent.sources.acme.persist.record import record_of
 
 ACCOUNT, POLICY, UNTIL = "accounturi", "policy", "persistUntil"
 KNOWN = (ACCOUNT, POLICY, UNTIL)
@@ -56,7 +57,7 @@ class Wanted:
         return self.name.startswith(WILDCARD)
 
     @property
-    def record(self) -> PersistRecord:
+    def record(self) -> PersistentRecord:
         """The record that proves it."""
         return record_of(self.domain, self.account, wildcard=self.wildcard or self.shares)
 

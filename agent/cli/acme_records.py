@@ -1,0 +1,116 @@
+"""``chainwright acme persist``: the TXT records by which names are proved for good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.cli.commands import Invocation, command
+from agent.cli.output import columns, note, print_json
+from agent.cli.root_steps import Instant
+from agent.errors.problem import rfc3339
+
+if TYPE_CHECKING:
+    from agent.model.persistent import PersistentLook
+
+HASHED = "sha-256/"
+"""In records of draft -02, which hash the account's key too."""
+MISSING = 3
+"""Exit code: a record is not there, or not right."""
+
+
+@command(
+    "persist",
+    example="""
+$ chainwright acme persist '*.example.com'
+owner   _validation-persist.example.com
+type    TXT
+value   letsencrypt.org; accounturi=https://acme-v02.api.letsencrypt.org/acme/acct/1234567; policy=wildcard
+""",
+)
+@click.argument("names", nargs=-1, required=True)
+@click.option("--until", type=Instant(), metavar="DATE", help="When the record ends by itself; by default never.")
+@click.option("--ca", "source", metavar="NAME", default="acme", help="Which CA, where there are several.")
+@click.pass_obj
+def persist(invocation: Invocation, names: tuple[str, ...], until: datetime | None, source: str) -> int:
+    """Show the TXT record that proves each of NAMES to the CA for good (dns-persist-01), and look whether it is there.
+
+    Set it once, by hand: nobody needs a right to change the zone. The account is made where there is none, as the record
+    names it. The agent looks for the record by itself and orders once it is there.
+
+    Exit code 3: a record is not there, or not right.
+    """
+    from typing import cast
+
+    from agent.engine.engine import Engine
+    from agent.operations.records import store_looks
+    from agent.operations.sources import source_context
+    from agent.sources.acme.account_admin import AccountAdmin
+    from agent.system.names import parse_name
+
+    wanted = [parse_name(name) for name in names]
+    engine = Engine(invocation.layout, who="chainwright acme persist")
+    with source_context(engine, source) as (found, context):
+        looks = AccountAdmin(cast("Any", found.source), context).records(wanted)
+    store_looks(engine, looks)
+    if not found.persistent_names(wanted):
+        note(f"{found.authority} has said that it does not take dns-persist-01 yet, or the settings leave it out.")
+    looks = [each.ending(until) for each in looks] if until else looks
+    if invocation.as_json:
+        print_json({"records": [_json(each) for each in looks]})
+    else:
+        show_records(looks)
+    return 0 if all(each.problem is None for each in looks) else MISSING
+
+
+def tell_of_void_records(invocation: Invocation, source: str, *, new_key: bool = False) -> tuple[str, ...]:
+    """Say which records become void with another account, or with another key where records hash it; return what they prove."""
+    from agent.store import Store
+
+    with Store.open_read_only(invocation.layout) as store:
+        looks = [each for each in store.persistent.all().values() if each.source == source and each.proves]
+    void = [each for each in looks if HASHED in each.value or not new_key]
+    for each in void:
+        note(f"Void from then on: the TXT record at {each.record.owner} ({each.value})")
+    names = tuple(name for each in void for name in each.names)
+    if names:
+        note(f"The new ones: chainwright acme persist {' '.join(map(quote, names))}")
+    return names
+
+
+def show_records(looks: Sequence[PersistentLook]) -> None:
+    """Print records, and how far each is."""
+    for each in looks:
+        _show(each)
+
+
+def _show(look: PersistentLook) -> None:
+    record = look.record
+    rows = [["owner", record.owner], ["type", "TXT"], ["value", record.value], ["line", record.zone_line]]
+    rows += [["proves", ", ".join(look.names)], ["for", look.ca], ["state", look.state]]
+    rows += [["ends", rfc3339(look.until)]] if look.until else []
+    for line in columns(rows):
+        click.echo(line)
+    if look.problem:
+        note(look.problem.cause)
+
+
+def _json(look: PersistentLook) -> dict[str, Any]:
+    return {
+        "source": look.source,
+        "ca": look.ca,
+        "names": list(look.names),
+        "owner": look.record.owner,
+        "type": "TXT",
+        "value": look.value,
+        "line": look.record.zone_line,
+        "proves": list(look.proves),
+        "seen": look.seen,
+        "servers": look.servers,
+        "until": rfc3339(look.until) if look.until else None,
+        "problem": look.problem.to_json() if look.problem else None,
+    }

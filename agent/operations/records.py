@@ -1,0 +1,28 @@
+"""TXT records that prove names for good (dns-persist-01): what a person's look has seen counts for the next pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from agent.engine.record_looks import settle_record_looks
+from agent.operations.locked_state import locked_state
+
+if TYPE_CHECKING:
+    from agent.engine.engine import Engine
+    from agent.model.persistent import PersistentLook
+
+
+def store_looks(engine: Engine, looks: Sequence[PersistentLook], wait: float = 60.0) -> None:
+    """Keep what was seen of records that passes look at, for the same names. Raises `LockHeld` after `wait` seconds."""
+    with locked_state(engine, wait) as state:
+        known = state.store.persistent.all()
+        pairs = [(each, known[each.key]) for each in looks if each.key in known]
+        same = [_as_known(*each) for each in pairs if set(each[1].names) <= set(each[0].names)]
+        settle_record_looks(state.store, same)
+
+
+def _as_known(look: PersistentLook, known: PersistentLook) -> PersistentLook:
+    """Return a look with what was seen before of the same record."""
+    return look if look.right_at else replace(look, right_at=known.right_at, right_value=known.right_value)

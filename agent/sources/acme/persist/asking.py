@@ -1,0 +1,85 @@
+"""The look at the records of a source's names: with its account, which is made where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from agent.errors.persist import PersistError, ServersSilent
+from agent.model.persistent import PersistentLook, owner_of
+from agent.sources.acme.ca_context import ca_context_of
+from agent.sources.acme.failures import CaProblem, CaUnreachable
+from agent.sources.acme.persist.account import PersistAccount, account_at
+from agent.sources.acme.persist.judging import Wanted
+from agent.sources.acme.persist.looking import Sighting, Zone, weigh
+from agent.sources.acme.persist.zone import zones_of
+from agent.system.names import is_wildcard
+
+if TYPE_CHECKING:
+    from agent.contract.source import SourceContext
+    from agent.sources.acme.ca_context import CaContext
+    from agent.sources.acme.messages import Account
+    from agent.sources.acme.source import AcmeSource
+
+WANTED = timedelta(minutes=5)
+"""Between two looks, while a record is missing that somebody waits for."""
+IDLE = timedelta(hours=1)
+"""The same, while nobody waits."""
+WELL = timedelta(hours=6)
+"""Between two looks at a record that is right."""
+
+
+def look_at(
+    source: AcmeSource, asked: Sequence[PersistentLook], waiting: Collection[str], context: SourceContext
+) -> list[PersistentLook]:
+    """Return what the zones have now for names of `asked`. `waiting`: those for which somebody waits. Raises `SourceError`."""
+    ca = ca_context_of(source, context)
+    try:
+        account = persist_account(source, ca, context, ca.account(context))
+    except (CaProblem, CaUnreachable) as error:
+        raise ca.translated(error, frozenset(), context.now()) from error
+    zone = zones_of(source, context)
+    return [look_at_one(each, account, zone, waiting, context.now()) for each in asked if not context.cancelled]
+
+
+def persist_account(source: AcmeSource, ca: CaContext, context: SourceContext, account: Account) -> PersistAccount:
+    """Return the account as records name it. Raises `IssuersUnknown`, `CaProblem`, `CaUnreachable`."""
+    return account_at(ca.client.directory(context), account, source.ca)
+
+
+def look_at_one(
+    before: PersistentLook, account: PersistAccount, zone: Zone, waiting: Collection[str], now: datetime
+) -> PersistentLook:
+    """Return what the zone has now for the names of one domain, which share a record."""
+    pause = WANTED if any(name in waiting for name in before.names) else IDLE
+    shares = any(map(is_wildcard, before.names))
+    said = zone.records(owner_of(before.domain))
+    wanted = [Wanted(name, account, now, now + pause, shares) for name in sorted(before.names, key=len)]
+    seen = [weigh(said, each) for each in wanted]
+    errors = [each.error for each in seen if each.error]
+    found = replace(before, ca=account.ca, value=wanted[0].record.value, asked_at=now)
+    if all(isinstance(each, ServersSilent) for each in errors) and errors:
+        return replace(found, problem=errors[0].problem, next_at=now + pause)
+    return _as_seen(found, wanted, seen, errors, now, pause)
+
+
+def _as_seen(
+    found: PersistentLook,
+    wanted: Sequence[Wanted],
+    seen: Sequence[Sighting],
+    errors: Sequence[PersistError],
+    now: datetime,
+    pause: timedelta,
+) -> PersistentLook:
+    found = replace(
+        found,
+        proves=tuple(each.name for each, sighting in zip(wanted, seen, strict=True) if sighting.error is None),
+        seen=min(each.seen for each in seen),
+        servers=max(each.servers for each in seen),
+        problem=errors[0].problem if errors else None,
+        until=min((each.until for each in seen if each.until), default=None),
+        next_at=now + (pause if errors else WELL),
+    )
+    return found if errors else replace(found, right_at=now, right_value=found.value)
