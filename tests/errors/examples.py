@@ -48,6 +48,9 @@ from agent.errors import (
     usage,
     validation,
 )
+from plugins.acme_dns import errors as acme_dns
+from plugins.dns_command import errors as dns_command
+from plugins.lexicon import errors as lexicon
 from plugins.webui import errors as webui
 
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -56,6 +59,8 @@ ID = "c" * 64
 WWW, SHOP, GW = "www.example.com", "shop.example.com", "gw.example.com"
 ACCOUNT = "https://ca.example/acct/7"
 HOST = "acme-v02.api.letsencrypt.org"
+ACME_DNS, CHALLENGED = "https://auth.example.net", f"_acme-challenge.{GW}"
+DNSAPI = Path("/usr/share/acme.sh/dnsapi")
 RECORD = (
     "*.example.com",
     "_validation-persist.example.com",
@@ -637,6 +642,25 @@ EXAMPLES: list[AgentError] = [
     auth.TokenNotFound("12ab"),
     auth.TooManyChanges("ann", 5000, AT),
     auth.AuditBroken('row 7 of "change" was removed', ", and 2 more"),
+    # DNS solvers
+    acme_dns.NameNotRegistered(GW, ACME_DNS),
+    acme_dns.AliasMissing(GW, ACME_DNS, CHALLENGED, "8e57.auth.example.net", AT),
+    acme_dns.TooManyValues(GW, ACME_DNS, 3),
+    acme_dns.RegistrationRefused(GW, ACME_DNS, AT),
+    acme_dns.ValueRefused(GW, ACME_DNS, "bad_txt", AT),
+    acme_dns.ServerFailed(ACME_DNS, 500, "db_error", AT),
+    acme_dns.ServerUnreachable(ACME_DNS, "connection refused", AT),
+    dns_command.DnsCommandFailed(
+        "dns_nsupdate", "make", CHALLENGED, "error updating domain", "update failed: REFUSED", AT
+    ),
+    dns_command.AcmeShMissing(Path("/usr/share/acme.sh/acme.sh"), AT),
+    dns_command.DnsScriptMissing("dns_nsupdat", DNSAPI, "dns_nsupdate", AT),
+    dns_command.DnsScriptMissing("dns_mine", DNSAPI, "", AT),
+    dns_command.HookWritesElsewhere(GW, "gw.auth.example.net", AT),
+    lexicon.LexiconMissing("cloudflare", AT),
+    lexicon.LexiconProviderMissing("route53", "it has required extra dependencies that are missing", AT),
+    lexicon.LexiconFailed("cloudflare", "create", CHALLENGED, "HTTPError", "403 Client Error: Forbidden", AT),
+    lexicon.LexiconEnded("cloudflare", CHALLENGED, "it took longer than 100 s", retry_at=AT),
     # The web interface's own process
     webui.NoGeneration(LIVE),
     webui.GenerationFileUnreadable(SEVEN / "name/key.pem", "Permission denied"),

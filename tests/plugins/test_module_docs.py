@@ -1,4 +1,4 @@
-"""The pages of the modules name every setting."""
+"""The pages of the modules and of the DNS solvers name every setting."""
 
 from pathlib import Path
 
@@ -6,12 +6,15 @@ import pytest
 from pydantic import BaseModel
 
 from chainwright import Module, Nginx
+from plugins.acme_dns.solver import AcmeDns, Registration
+from plugins.dns_command.solver import CommandSolver
 from plugins.files import Files
 from plugins.files.entry import Entry, PublishedFile, SeenAt
 from plugins.ikev2.branch import Branch
 from plugins.ikev2.connection import RoadWarrior, User
 from plugins.ikev2.module import IKEv2
 from plugins.ikev2.service import StrongSwan
+from plugins.lexicon.solver import LexiconSolver
 from plugins.mail.dovecot import Dovecot
 from plugins.mail.module import Mail
 from plugins.mail.postfix import Postfix
@@ -56,3 +59,12 @@ def test_a_module_s_page_names_each_setting(page: str, declaration: type[BaseMod
     text = (PAGES / f"{page}.md").read_text()
     refused = {"start"} if getattr(declaration, "start_command", None) is Module.start_command else set()
     assert [name for name in declaration.model_fields if f"`{name}`" not in text and name not in refused] == []
+
+
+@pytest.mark.parametrize(
+    ("page", "solver"),
+    [("acme_dns", AcmeDns), ("acme_dns", Registration), ("command", CommandSolver), ("lexicon", LexiconSolver)],
+)
+def test_a_solver_s_page_names_each_setting(page: str, solver: type[BaseModel]):
+    text = (PAGES.parent / "dns" / f"{page}.md").read_text()
+    assert [name for name in solver.model_fields if f"`{name}`" not in text] == []
