@@ -55,7 +55,7 @@ class Named(Module):
     port: Port = 443
 
     def declare_needs(self, host: HostFacts) -> Iterable[Need]:
-        return [self.need(name, slot=name) for name in self.names]
+        return [self.need(name, slot=name.replace("*", "_wildcard")) for name in self.names]
 
     def check_command(self, context: Context) -> Command:
         live = context.places.live
