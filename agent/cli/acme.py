@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -15,10 +16,15 @@ from agent.cli.commands import CommandGroup, Invocation, command
 from agent.cli.confirmation import consequence_lines, switch_lines
 from agent.cli.output import columns, note, print_json
 from agent.errors.problem import rfc3339
-from agent.errors.usage import ConfirmationFlagMissing
+from agent.errors.usage import ConfirmationFlagMissing, UnknownCa, WhichCa
 from agent.system.spans import span, when
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from agent.errors.source import SourceError
+    from agent.operations.account_key import KeyChange
+    from agent.registry.sources import SourceHandle
     from agent.sources.acme.account_admin import AccountAdmin
     from agent.sources.acme.challenges.check import Check, Way
     from agent.sources.acme.limits import LimitUsage
@@ -32,6 +38,7 @@ GIVEN_UP = (
     "The account can't be used any more, so it is given up. The next order makes another one, "
     "which CAA records with accounturi have to name."
 )
+CA = click.option("--ca", metavar="NAME", help="Only the one of the [[acme]] tables that is called so.")
 REASONS = ("unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation")
 
 
@@ -52,65 +59,96 @@ thumbprint  mK3mIvWcW1M0mC8YbF8sXk2v1n8y0q9y5y1o3m7m2xA
 """,
 )
 @click.option("--register", is_flag=True, help="Register the account now, where there is none; an order does so too.")
+@CA
 @click.pass_obj
-def account(invocation: Invocation, register: bool) -> None:
+def account(invocation: Invocation, register: bool, ca: str | None) -> None:
     """Show the account: its URL is what accounturi in a CAA record names (RFC 8657)."""
-    with _account_admin(invocation) as (source, admin, thumbprint):
-        found = admin.registered() if register else admin.account()
-    if register and found:
-        _note(invocation, "account registered", found.url)
-    if invocation.as_json:
-        print_json({"directory": source.directory_url, "thumbprint": thumbprint, "account": _row(found)})
-        return
-    rows = [["directory", source.directory_url], ["account", found.url if found else "none yet"]]
-    rows.append(["thumbprint", thumbprint])
+    with _cas(invocation, ca) as cas:
+        found = {each: each.admin.registered() if register else each.admin.account() for each in cas}
+    for account in found.values() if register else ():
+        if account:
+            _note(invocation, "account registered", account.url)
+    rows = {each: _account_rows(each, account) for each, account in found.items()}
+    texts = {
+        each: {"directory": each.source.directory_url, "thumbprint": each.thumbprint, "account": _row(account)}
+        for each, account in found.items()
+    }
+    _show(invocation, texts, {each: columns(lines) for each, lines in rows.items()})
+
+
+def _account_rows(ca: ConfiguredCa, found: Account | None) -> list[list[str]]:
+    rows = [["directory", ca.source.directory_url], ["account", found.url if found else "none yet"]]
+    rows.append(["thumbprint", ca.thumbprint])
     rows += [["contact", each] for each in (found.contact if found else ())]
-    rows += [["terms", found.terms]] if found and found.terms else []
-    for line in columns(rows):
-        click.echo(line)
+    return rows + ([["terms", found.terms]] if found and found.terms else [])
 
 
 @acme.command("rekey", example="\n$ chainwright acme rekey\nThe account is known by a new key.\n")
+@CA
 @click.pass_obj
-def rekey(invocation: Invocation) -> int:
+def rekey(invocation: Invocation, ca: str | None) -> int:
     """Give the account a new key (RFC 8555 section 7.3.5), and deploy its thumbprint to the services.
 
     After a crash in the middle, run it again: it continues with the same key. An account that the CA refuses, because it was
     deactivated for example, is given up: the next order makes another one. One that the CA knows by an earlier key, as the
-    settings named another CA since, gets the present one.
+    settings named another CA since, gets the present one. Accounts at several CAs that share the key get the same new one; a
+    CA that can't be asked gets it when this is run again.
     """
     from agent.model.aim import Aim
-    from agent.operations.account_key import finish_key_change, key_change
+    from agent.operations.account_key import finish_key_change, key_changes
 
-    with _account_admin(invocation) as (source, admin, _thumbprint):
-        void = tell_of_void_records(invocation, ACME, new_key=True)
+    with _cas(invocation, ca) as chosen, _cas(invocation, None) as all_of_them:
+        owner = _the_only([each.handle.key_owner for each in chosen], chosen)
+        cas = [each for each in all_of_them if each.handle.key_owner == owner]
+        void = {each.name: tell_of_void_records(invocation, each.name, new_key=True) for each in cas}
         with invocation.locked_state(ACME) as state:
-            change = key_change(state, source)
-        is_known = admin.roll_over(change.new, change.earlier)
+            changes = key_changes(state, [each.handle for each in cas])
+        done, failed = _rolled_over([each for each in cas if each.name in changes], changes)
     with invocation.locked_state(ACME) as state:
-        finish_key_change(state, change)
-    if void and is_known:
-        with _account_admin(invocation) as (_, admin, _thumbprint):
-            show_records(admin.records(void))
-    note("The account is known by a new key." if is_known else GIVEN_UP)
+        finish_key_change(state, next(iter(changes.values())))
+    for name, is_known in done.items():
+        if void[name] and is_known:
+            with _cas(invocation, name) as (changed,):
+                show_records(changed.admin.records(void[name]))
+        note((f"{name}: " if len(cas) > 1 else "") + ("The account is known by a new key." if is_known else GIVEN_UP))
+    for name, error in failed.items():
+        note(f"{name}: {error.problem.cause} Finish it then: chainwright acme rekey")
     return perform(invocation, aim=Aim())
+
+
+def _rolled_over(
+    cas: list[ConfiguredCa], changes: Mapping[str, KeyChange]
+) -> tuple[dict[str, bool], dict[str, SourceError]]:
+    """Have CAs know their accounts by other keys. Raises the error of the first where none does it."""
+    from agent.errors.source import SourceError
+
+    done, failed = dict[str, bool](), dict[str, SourceError]()
+    for each in cas:
+        try:
+            done[each.name] = each.admin.roll_over(changes[each.name].new, changes[each.name].earlier)
+        except SourceError as error:
+            failed[each.name] = error
+    if not done:
+        raise next(iter(failed.values()))
+    return done, failed
 
 
 @acme.command("deactivate", example="\n$ chainwright acme deactivate --yes\n")
 @click.option("--yes", is_flag=True, help="It can't be undone; the next order makes another account.")
+@CA
 @click.pass_obj
-def deactivate(invocation: Invocation, yes: bool) -> None:
+def deactivate(invocation: Invocation, yes: bool, ca: str | None) -> None:
     """Deactivate the account, which can't be undone (RFC 8555 section 7.3.6). Chains that it has ordered stay good."""
-    tell_of_void_records(invocation, ACME)
-    if not yes:
-        raise ConfirmationFlagMissing("--yes")
-    with _account_admin(invocation) as (_, admin, _thumbprint):
-        admin.deactivate()
-    _note(invocation, "account deactivated", ACME)
-    note(
-        "The account is deactivated. Take acme out of sources, or set another directory; "
-        "for another account there: chainwright acme rekey"
-    )
+    with _cas(invocation, ca) as cas:
+        name = _the_only([each.name for each in cas], cas)
+        tell_of_void_records(invocation, name)
+        if not yes:
+            raise ConfirmationFlagMissing("--yes")
+        cas[0].admin.deactivate()
+    _note(invocation, "account deactivated", name)
+    instead = "Take acme out of sources" if name == ACME else f"Take the table of {name} out of the settings"
+    again = "chainwright acme rekey" + ("" if name == ACME else f" --ca {name}")
+    note(f"The account is deactivated. {instead}, or set another directory; for another account there: {again}")
 
 
 @acme.command(
@@ -123,24 +161,30 @@ www.example.com  http-01  works
 """,
 )
 @click.argument("names", nargs=-1, required=True)
+@CA
 @click.pass_obj
-def check(invocation: Invocation, names: tuple[str, ...]) -> int:
+def check(invocation: Invocation, names: tuple[str, ...], ca: str | None) -> int:
     """Check what an order for NAMES depends on: DNS, CAA, port 80 and the clock. Nothing is ordered.
 
-    Exit code 3: the order would fail.
+    Exit code 3: the order would fail, at each CA where there are several.
     """
     from agent.system.names import parse_name
 
     wanted = [parse_name(name) for name in names]
     _refuse_before_first_run(invocation)
-    with _account_admin(invocation) as (_, admin, _thumbprint):
-        seen = admin.look(wanted)
-    if invocation.as_json:
-        ways = [_way(each) for each in seen.ways]
-        print_json({"names": wanted, "in_vain": seen.would_fail, "findings": list(seen.lines), "methods": ways})
-    else:
-        click.echo("\n".join([*seen.lines, *_table_of_ways(seen)]))
-    return WOULD_FAIL if seen.would_fail else 0
+    with _cas(invocation, ca) as cas:
+        seen = {each: each.admin.look(wanted) for each in cas}
+    texts = {
+        each: {
+            "names": wanted,
+            "in_vain": found.would_fail,
+            "findings": list(found.lines),
+            "methods": [_way(way) for way in found.ways],
+        }
+        for each, found in seen.items()
+    }
+    _show(invocation, texts, {each: [*found.lines, *_table_of_ways(found)] for each, found in seen.items()})
+    return WOULD_FAIL if all(found.would_fail for found in seen.values()) else 0
 
 
 @acme.command(
@@ -152,30 +196,25 @@ new orders                     2     300  3 hours  now
 """,
 )
 @click.argument("names", nargs=-1)
+@CA
 @click.pass_obj
-def limits(invocation: Invocation, names: tuple[str, ...]) -> None:
+def limits(invocation: Invocation, names: tuple[str, ...], ca: str | None) -> None:
     """Show how much of the CA's rate limits is used up, for an order of NAMES, and when the next is allowed."""
     from agent.system.names import parse_name
 
     now = invocation.now()
     _refuse_before_first_run(invocation)
-    with _account_admin(invocation) as (_, admin, _thumbprint):
-        found = admin.standing([parse_name(name) for name in names])
-    if invocation.as_json:
-        print_json({"limits": [_limit(each) for each in found]})
-        return
-    rows = [
-        [
-            each.limit,
-            str(each.used),
-            str(each.allowed),
-            span(each.window),
-            when(each.next_at, now) if each.next_at else "now",
-        ]
-        for each in found
-    ]
-    for line in columns([["LIMIT", "USED", "OF", "IN", "NEXT"], *rows]):
-        click.echo(line)
+    with _cas(invocation, ca) as cas:
+        found = {each: each.admin.standing([parse_name(name) for name in names]) for each in cas}
+    texts = {each: {"limits": [_limit(limit) for limit in of_it]} for each, of_it in found.items()}
+    head = ["LIMIT", "USED", "OF", "IN", "NEXT"]
+    rows = {each: [head, *(_limit_row(limit, now) for limit in of_it)] for each, of_it in found.items()}
+    _show(invocation, texts, {each: columns(lines) for each, lines in rows.items()})
+
+
+def _limit_row(each: LimitUsage, now: datetime) -> list[str]:
+    allowed_at = when(each.next_at, now) if each.next_at else "now"
+    return [each.limit, str(each.used), str(each.allowed), span(each.window), allowed_at]
 
 
 acme.add_command(persist)
@@ -233,16 +272,61 @@ def _refuse_before_first_run(invocation: Invocation) -> None:
     Store.open_read_only(invocation.layout).close()
 
 
+@dataclass(frozen=True, eq=False)
+class ConfiguredCa:
+    """One of the [[acme]] tables, and what an administrator does about its CA."""
+
+    handle: SourceHandle
+    source: AcmeSource
+    admin: AccountAdmin
+    thumbprint: str
+    """Of its account key."""
+
+    @property
+    def name(self) -> str:
+        """Name of the table."""
+        return self.handle.name
+
+
 @contextmanager
-def _account_admin(invocation: Invocation) -> Iterator[tuple[AcmeSource, AccountAdmin, str]]:
-    """Yield the source as it is configured, the administration of its account, and the account key's thumbprint."""
+def _cas(invocation: Invocation, name: str | None) -> Iterator[list[ConfiguredCa]]:
+    """Yield the CAs of the ladder in their order, at least one. Raises `UnknownCa`, `NotInLadder`."""
     from agent.engine.engine import Engine
-    from agent.operations.sources import source_context
+    from agent.operations.sources import source_contexts
     from agent.sources.acme.account_admin import AccountAdmin
 
-    with source_context(Engine(invocation.layout, who=f"chainwright {ACME}"), ACME) as (found, context):
-        source = cast("AcmeSource", found.source)
-        yield source, AccountAdmin(source, context), context.http01.thumbprint or ""
+    engine = Engine(invocation.layout, who=f"chainwright {ACME}")
+    with source_contexts(engine, lambda each: each.group == ACME, ACME) as found:
+        cas = [
+            ConfiguredCa(each, source, AccountAdmin(source, context), context.http01.thumbprint or "")
+            for each, context in found
+            for source in [cast("AcmeSource", each.source)]
+            if name in {None, each.name}
+        ]
+        if not cas:
+            raise UnknownCa(str(name), [each.name for each, _ in found])
+        yield cas
+
+
+def _the_only(values: Sequence[str], cas: Sequence[ConfiguredCa]) -> str:
+    """Return the value that all CAs have. Raises `WhichCa`."""
+    if len(set(values)) > 1:
+        raise WhichCa([each.name for each in cas])
+    return values[0]
+
+
+def _show(
+    invocation: Invocation, texts: Mapping[ConfiguredCa, dict[str, Any]], lines: Mapping[ConfiguredCa, Sequence[str]]
+) -> None:
+    """Print what there is to say of each CA, with a heading where there are several."""
+    if invocation.as_json:
+        rows = [{"ca": each.name, **text} for each, text in texts.items()]
+        print_json(rows[0] if len(rows) == 1 else {"cas": rows})
+        return
+    for number, (each, found) in enumerate(lines.items()):
+        if len(lines) > 1:
+            click.echo(("\n" if number else "") + f"{each.name}: {each.source.ca}")
+        click.echo("\n".join(found))
 
 
 def _row(found: Account | None) -> dict[str, Any] | None:

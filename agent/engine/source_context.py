@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -134,11 +134,12 @@ class StoredSourceContext:
         self._holds = holds
         self.memory: Memory = SourceMemory(services.writer, source.name)
         self.ledger: Ledger = SourceLedger(services.writer, source.name, services.clock)
-        self.http01 = services.http01
+        self.http01 = _answers_of(services, source.key_owner)
 
     def account_key(self) -> PrivateKey:
-        """Return the appliance's ACME account key. Raises `SealBroken`."""
-        key = self._services.writer.read(lambda store: store.account_keys.load())
+        """Return the appliance's ACME account key, or the source's own. Raises `SealBroken`."""
+        owner = self._source.key_owner
+        key = self._services.writer.read(lambda store: store.account_keys.load(source=owner))
         if key is None:
             raise LookupError(
                 f"{type(self._source.source).__name__} asks for the account key without `uses_account_key`"
@@ -216,6 +217,14 @@ class StoredSourceContext:
     def now(self) -> datetime:
         """Return the present instant, UTC."""
         return self._services.clock()
+
+
+def _answers_of(services: SourceServices, owner: str) -> Http01:
+    """Return where answers go, with the thumbprint of the key that a source uses."""
+    if not owner:
+        return services.http01
+    present = services.writer.read(lambda store: store.account_keys.present(owner))
+    return replace(services.http01, thumbprint=present.thumbprint if present else None)
 
 
 def _own_roots(store: Store) -> tuple[x509.Certificate, ...]:

@@ -79,6 +79,26 @@ class UnknownModule(UsageError):
     question = property(_question)
 
 
+class UnknownCa(UsageError):
+    """No [[acme]] table is called so."""
+
+    code = "usage.unknown_ca"
+    cause = "There is no CA {name:quoted} in the settings.{question}"
+    fix = "CAs: {known:sorted 8}"
+    name: str
+    known: Collection[str]
+    question = property(_question)
+
+
+class WhichCa(UsageError):
+    """What is asked for is done at one CA alone, and there are several."""
+
+    code = "usage.which_ca"
+    cause = "This is done at one CA, and the settings name several: {known:few}."
+    fix = "Say which one, for example: --ca {known[0]}"
+    known: Sequence[str]
+
+
 class UnknownSlot(UsageError):
     """The module has no such slot."""
 

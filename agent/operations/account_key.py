@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agent.operations.locked_state import LockedState
     from agent.pki.private_key import PrivateKey
-    from agent.sources.acme.source import AcmeSource
+    from agent.registry.sources import SourceHandle
 
 STOPPED_BY_ACCOUNT = frozenset(
     {"source.account_refused", "source.account_unknown", "source.account_key_refused", "source.rekey_unfinished"}
@@ -22,25 +23,42 @@ class KeyChange:
 
     new: PrivateKey
     earlier: PrivateKey | None = None
-    """Key before the present one, by which the CA knows the account still; `new` is the present one then."""
+    """Another key, by which the CA knows the account still; `new` is the present one then."""
+    owner: str = ""
+    """Source that has the key for itself; empty: it is shared."""
 
 
-def key_change(state: LockedState, source: AcmeSource) -> KeyChange:
-    """Return the change of key that is to be asked for at a CA.
+def key_changes(state: LockedState, sources: Iterable[SourceHandle]) -> dict[str, KeyChange]:
+    """Return by source the change of key that is to be asked for at its CA. `sources`: those that use the same key.
 
-    Where it knows the account by an earlier key, as the settings named another CA when that was changed, it follows to the
-    present one. Raises `SealBroken`, `RowDamaged`.
+    A CA that knows the account by another key, as the settings named another CA when that was changed, or as its table had a
+    key of its own, follows to the present one; only where none does, a new key is made. Raises `SealBroken`, `RowDamaged`.
     """
+    known = {each.name: (each, _known_by(state, each)) for each in sources}
+    owner = next(iter(known.values()))[0].key_owner
+    present = state.store.account_keys.load(source=owner)
+    behind = {
+        name: KeyChange(present, earlier, owner)
+        for name, (_, earlier) in known.items()
+        if present and earlier is not None
+    }
+    if behind:
+        return behind
+    new = propose_account_key(state, owner)
+    return {name: KeyChange(new, None, owner) for name in known}
+
+
+def _known_by(state: LockedState, source: SourceHandle) -> PrivateKey | None:
+    """Return the key by which a CA knows the account, where that isn't the present one."""
     from agent.sources.acme.takeover import account_thumbprint
 
     known = account_thumbprint(source, state.store.memories)
-    earlier, present = state.store.account_keys.load_retired(known), state.store.account_keys.load()
-    if earlier is not None and present is not None:
-        return KeyChange(present, earlier)
-    return KeyChange(propose_account_key(state))
+    keys, owner = state.store.account_keys, source.key_owner
+    own = {each.thumbprint for each in (keys.present(owner), keys.proposed(owner)) if each}
+    return None if known in own else keys.load_known(known)
 
 
-def propose_account_key(state: LockedState) -> PrivateKey:
+def propose_account_key(state: LockedState, owner: str = "") -> PrivateKey:
     """Return the account key that is to follow, on disk before any CA hears of it.
 
     One that was proposed before and not promoted yet, because of a crash, is returned again: a CA may have taken it.
@@ -48,11 +66,11 @@ def propose_account_key(state: LockedState) -> PrivateKey:
     from agent.pki.account_key import make_account_key
     from agent.store.account_keys import Role
 
-    proposed = state.store.account_keys.load(Role.NEXT)
+    proposed = state.store.account_keys.load(Role.NEXT, owner)
     if proposed is None:
         proposed = make_account_key()
         with state.store.write():
-            state.store.account_keys.propose(proposed, state.now)
+            state.store.account_keys.propose(proposed, state.now, owner)
     return proposed
 
 
@@ -61,9 +79,9 @@ def finish_key_change(state: LockedState, change: KeyChange) -> None:
 
     The next pass tells the services, which answer HTTP-01 with its thumbprint, and tries orders again that the account stopped.
     """
-    with state.change("account key changed", "acme"):
+    with state.change("account key changed", change.owner or "acme"):
         if change.earlier is None:
-            state.store.account_keys.promote()
+            state.store.account_keys.promote(change.owner)
         try_stopped_orders_again(state)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from agent.errors import AgentError, Problem
 from agent.errors.account import AccountRefused
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from agent.operations.lineages.lineage import ClientAccount
     from agent.operations.locked_state import LockedState
     from agent.pki.private_key import PrivateKey
+    from agent.registry.sources import SourceHandle
     from agent.sources.acme.messages import Account
 
-LookUp = Callable[[AcmeSource, "PrivateKey"], "Account | None"]
+LookUp = Callable[["SourceHandle", "PrivateKey"], "Account | None"]
 """Asks a CA for the account that it knows by a key; None: none. Raises `AcmeError`."""
 
 
@@ -55,21 +56,22 @@ class AccountCandidate:
     """One account, read and compared with the settings."""
 
     row: AccountImport
-    source: AcmeSource | None = None
+    source: SourceHandle | None = None
     key: PrivateKey | None = None
     """With `source`, where it may be taken."""
     found: Account | None = None
     """What its CA has answered."""
 
 
-def sources_of(state: LockedState) -> list[AcmeSource]:
-    """Return the sources of the ladder that ask an ACME CA."""
-    return [each.source for each in state.inputs.settings.rungs.values() if isinstance(each.source, AcmeSource)]
+def sources_of(state: LockedState) -> list[tuple[SourceHandle, AcmeSource]]:
+    """Return the sources of the ladder that ask an ACME CA, each with its settings."""
+    rungs = state.inputs.settings.rungs.values()
+    return [(each, each.source) for each in rungs if isinstance(each.source, AcmeSource)]
 
 
-def source_for(state: LockedState, ca: str) -> AcmeSource | None:
+def source_for(state: LockedState, ca: str) -> SourceHandle | None:
     """Return the source that asks the CA that a client means; None: none does."""
-    return next((each for each in sources_of(state) if is_directory(ca, each.directory_url)), None)
+    return next((rung for rung, each in sources_of(state) if is_directory(ca, each.directory_url)), None)
 
 
 def account_candidates(
@@ -88,7 +90,7 @@ def _candidate(state: LockedState, files: ClientFiles, account: ClientAccount) -
         key = _key_in(files.read(account.key))
     except AgentError as error:
         return AccountCandidate(replace(row, problem=error.problem))
-    return _compared(state, AccountCandidate(replace(row, ca=source.ca), source, key))
+    return _compared(state, AccountCandidate(replace(row, ca=source.authority), source, key))
 
 
 def _key_in(data: bytes) -> PrivateKey:
@@ -99,25 +101,27 @@ def _key_in(data: bytes) -> PrivateKey:
 
 
 def _compared(state: LockedState, candidate: AccountCandidate) -> AccountCandidate:
-    """Return an account with what speaks against it here: one that exists is not overwritten, as one key is for all CAs."""
+    """Return an account with what speaks against it here: one that exists by the same key of ours is not overwritten."""
     if candidate.source is None or candidate.key is None:
         return candidate
     for source, own in _own_accounts(state):
+        if source.key_owner != candidate.source.key_owner:
+            continue
         if own.thumbprint != thumbprint(candidate.key):
-            return AccountCandidate(replace(candidate.row, problem=AccountThere(source.ca, own.url).problem))
+            return AccountCandidate(replace(candidate.row, problem=AccountThere(source.authority, own.url).problem))
         if source.name == candidate.source.name:
             return AccountCandidate(replace(candidate.row, url=own.url, known=True))
     return candidate
 
 
-def _own_accounts(state: LockedState) -> Iterator[tuple[AcmeSource, Account]]:
+def _own_accounts(state: LockedState) -> Iterator[tuple[SourceHandle, Account]]:
     from agent.sources.acme.account import account_entry
     from agent.sources.acme.takeover import known_account
 
-    for source in sources_of(state):
-        own = known_account(source, state.store.memories.read(source.name, account_entry(source.directory_url)))
+    for rung, source in sources_of(state):
+        own = known_account(source, state.store.memories.read(rung.name, account_entry(source.directory_url)))
         if own is not None:
-            yield source, own
+            yield rung, own
 
 
 def asked(candidates: Iterable[AccountCandidate], look_up: LookUp) -> list[AccountCandidate]:
@@ -137,16 +141,16 @@ def asked(candidates: Iterable[AccountCandidate], look_up: LookUp) -> list[Accou
     return result
 
 
-def _asked(candidate: AccountCandidate, source: AcmeSource, key: PrivateKey, look_up: LookUp) -> AccountCandidate:
+def _asked(candidate: AccountCandidate, source: SourceHandle, key: PrivateKey, look_up: LookUp) -> AccountCandidate:
     try:
         found = look_up(source, key)
     except AccountRefused as error:
-        return AccountCandidate(replace(candidate.row, problem=AccountOver(source.ca, error.reason).problem))
+        return AccountCandidate(replace(candidate.row, problem=AccountOver(source.authority, error.reason).problem))
     except AgentError as error:
-        problem = AccountUnasked(source.ca, error.problem.cause).problem
+        problem = AccountUnasked(source.authority, error.problem.cause).problem
         return replace(candidate, row=replace(candidate.row, taken=True, problem=problem))
     if found is None:
-        return AccountCandidate(replace(candidate.row, problem=AccountNotKnown(source.ca).problem))
+        return AccountCandidate(replace(candidate.row, problem=AccountNotKnown(source.authority).problem))
     return replace(candidate, row=replace(candidate.row, url=found.url, taken=True), found=found)
 
 
@@ -169,13 +173,16 @@ def _keep(state: LockedState, candidate: AccountCandidate) -> None:
     source, key = candidate.source, candidate.key
     assert source is not None
     assert key is not None
-    with state.change("account imported", source.ca, candidate.row.url):
-        present = state.store.account_keys.present()
+    with state.change("account imported", source.authority, candidate.row.url):
+        present = state.store.account_keys.present(source.key_owner)
         if present is None or present.thumbprint != thumbprint(key):
-            state.store.account_keys.add(key, state.now)
-            for directory in KNOWN_DIRECTORIES.values():  # it has no account by the new key
-                state.store.memories.write(source.name, account_entry(directory), {})
+            state.store.account_keys.add(key, state.now, source.key_owner)
+            for rung, each in sources_of(state):  # none has an account by the new key
+                for directory in (*KNOWN_DIRECTORIES.values(), each.directory_url):
+                    if rung.key_owner == source.key_owner:
+                        state.store.memories.write(rung.name, account_entry(directory), {})
         found = candidate.found
-        known = account_memory(found) if found else unconfirmed_memory(source, key, candidate.row.url)
+        settings = cast("AcmeSource", source.source)
+        known = account_memory(found) if found else unconfirmed_memory(settings, key, candidate.row.url)
         state.store.memories.write(source.name, *known)
         try_stopped_orders_again(state)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from agent.operations.locked_state import LockedState
     from agent.pki.chain import Chain
     from agent.pki.judgement import Objection
-    from agent.sources.acme.source import AcmeSource
 
 NOBODY = RequestState(chain=None, bound=None, order=None, root=None)
 
@@ -30,7 +29,7 @@ NOBODY = RequestState(chain=None, bound=None, order=None, root=None)
 class Successor:
     """The source that goes on with a chain, for the request that it is a chain of."""
 
-    source: AcmeSource
+    source: SourceHandle
     request: Request
     record: ChainRecord
     """What the store knows of the chain then."""
@@ -81,7 +80,7 @@ def _why_several(needs: Collection[Need]) -> str:
 
 
 def _why_not(
-    state: LockedState, source: AcmeSource, request: Request, needs: Iterable[Need], upload: ChainRecord
+    state: LockedState, source: SourceHandle, request: Request, needs: Iterable[Need], upload: ChainRecord
 ) -> str:
     """Return why a source doesn't go on with a chain; empty where it does. Its key may be of any type that is accepted."""
     for need in needs:
@@ -90,7 +89,7 @@ def _why_not(
             return f"{source.name} is no source of {place}"
         if is_pinned(need, upload, {each.key: each.chain for each in state.pins}):
             return f"it is pinned for {place}"
-    offer = offer_or_reason(SourceHandle(source), request, NOBODY)
+    offer = offer_or_reason(source, request, NOBODY)
     return "" if offer.serves else f"{source.name} can't renew it: {offer.reason}"
 
 
@@ -123,4 +122,4 @@ def store_renewable(
             warnings=warnings,
             edition=EDITION,
         )
-        state.store.memories.write(source.name, *issued_memory(source, request.id, chain, account))
+        state.store.memories.write(source.name, *issued_memory(source.origin, request.id, chain, account))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from agent.engine.clock_notes import doubt_of
 from agent.engine.source_context import StoredSourceContext
@@ -177,12 +177,12 @@ def _input(files: ClientFiles, path: Path) -> InputFile:
     return InputFile(path.name, files.read(path))
 
 
-def _look_up(services: SourceServices, source: AcmeSource, key: PrivateKey) -> Account | None:
+def _look_up(services: SourceServices, source: SourceHandle, key: PrivateKey) -> Account | None:
     from agent.sources.acme.takeover import look_up
 
     if doubt_of(services.clock) is not None:
         raise OrderHeld(source.name)
-    return look_up(source, key, StoredSourceContext(services, SourceHandle(source), threading.Event(), {}))
+    return look_up(cast("AcmeSource", source.source), key, StoredSourceContext(services, source, threading.Event(), {}))
 
 
 def _brought_in(

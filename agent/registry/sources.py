@@ -76,6 +76,11 @@ class SourceHandle:
         return self._said("authority", text, self.name) or self.name
 
     @property
+    def key_owner(self) -> str:
+        """Whose account key it uses: its own name where it has one for itself; empty: the shared one."""
+        return self.name if self._is_own and getattr(self.source, "account_key", "shared") == "own" else ""
+
+    @property
     def origin(self) -> str:
         """What its chains come from with these settings."""
         return self.source.origin if self._is_own else self._origin

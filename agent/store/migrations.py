@@ -386,6 +386,12 @@ def m037_next_ca(db: Database) -> None:
 
 
 @migrations()
+def m038_own_account_keys(db: Database) -> None:
+    """Account keys of single sources beside the one that is shared."""
+    db.table("account_keys").add_column("source", str, not_null_default="")
+
+
+@migrations()
 def m039_persistent(db: Database) -> None:
     """Records by which dns-persist-01 proves names, as they were seen last."""
     columns = (

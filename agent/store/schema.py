@@ -57,7 +57,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """Columns that tell a row from the others of its table."""
 COLUMNS: Mapping[str, str] = {
-    "account_keys": "thumbprint sealed_key:bytes role created_at",
+    "account_keys": "thumbprint sealed_key:bytes role created_at source",
     "audit_ends": "series first:int before number:int link mac",
     "audit_repeats": "who address action subject detail series since at times:int mac",
     "audits": "id:int at who address action subject detail times:int series? number:int? link?",

@@ -579,6 +579,8 @@ EXAMPLES: list[AgentError] = [
     usage.CommandLineWrong("No such option: --waitt.", "chainwright apply"),
     usage.UnknownCommand("statsu", ["status", "apply"]),
     usage.UnknownCommand("x", ["status"], "chainwright root"),
+    usage.UnknownCa("zerosl", ["acme", "zerossl"]),
+    usage.WhichCa(["acme", "zerossl"]),
     usage.UnknownModule("mial", ["mail", "web"]),
     usage.UnknownModule("vpn", [f"module{number}" for number in range(10)]),
     usage.UnknownModule("mail", []),

@@ -127,6 +127,34 @@ def test_a_sealed_copy_of_each_account_key_stands_beside_the_database(layout: La
     assert b"PRIVATE KEY" not in everything
 
 
+def test_a_source_may_have_keys_for_itself(layout: Layout, store: Store):
+    shared, own, new = (make_account_key() for _ in range(3))
+    with store.write():
+        store.account_keys.add(shared, NOW)
+        store.account_keys.add(own, NOW, "zerossl")
+        store.account_keys.propose(new, NOW, "zerossl")
+        store.account_keys.promote()
+    assert thumbprint(store.account_keys.load()) == thumbprint(shared)
+    with store.write():
+        store.account_keys.promote("zerossl")
+    assert store.account_keys.present("zerossl").thumbprint == thumbprint(new)
+    assert store.account_keys.present().thumbprint == thumbprint(shared)
+    assert thumbprint(store.account_keys.load_known(thumbprint(own))) == thumbprint(own)
+    copy = layout.private / f"account-{thumbprint(new)}@zerossl.sealed"
+    assert store.sealer.open(copy.read_bytes(), f"account key {thumbprint(new)}") == key_pem(new)
+
+
+def test_the_copies_tell_whose_the_keys_are(store: Store):
+    shared, own = make_account_key(), make_account_key()
+    with store.write():
+        store.account_keys.add(shared, NOW)
+        store.account_keys.add(own, NOW, "zerossl")
+        store.database.execute("delete from account_keys")
+        store.account_keys.take_in_files(NOW)
+    assert store.account_keys.present().thumbprint == thumbprint(shared)
+    assert store.account_keys.present("zerossl").thumbprint == thumbprint(own)
+
+
 # Watches
 
 

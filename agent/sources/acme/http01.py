@@ -138,8 +138,8 @@ class Answers:
         if not TOKEN.fullmatch(token):
             raise TokenMalformed([name], token, retry_at)
         who = self._who(name)
-        if who in {By.THUMBPRINT, By.AGENT}:
-            return
+        if who is By.THUMBPRINT:
+            return  # and By.AGENT is not enough: another account's listener may share the port
         try:
             self._webroot.put(token, self._key_authorization(token))
         except OSError as error:
@@ -191,6 +191,8 @@ class Answers:
             seen, right = self._asked_with_a_file(name, addresses, deadline)
         except OSError as error:
             return Unwritten(error)
+        if right and seen.server == NAME:
+            return self._beside_another()
         return By.WEBROOT if right else seen
 
     def _asked_with_a_file(self, name: str, addresses: Sequence[str], deadline: float) -> tuple[Seen, bool]:
@@ -252,9 +254,10 @@ class Answers:
             self._proven[name] = (who, self._monotonic() + REMEMBERED)
 
     def _by_thumbprint(self, seen: Seen) -> By:
-        if seen.server != NAME:
-            return By.THUMBPRINT
-        # If it is another process of the agent, it may end before our order does: we listen beside it from now on.
+        return By.THUMBPRINT if seen.server != NAME else self._beside_another()
+
+    def _beside_another(self) -> By:
+        """Listen beside the agent's listener of another process, or of another account: it may end before our order does."""
         self._open(beside=True)
         with self._lock:
             self._reached = self._responder is not None
@@ -267,7 +270,9 @@ class Answers:
         with self._lock:
             if self._responder is None:
                 try:
-                    self._responder = Responder.start(self._thumbprint, self._ports.http, self._hosts, beside=beside)
+                    self._responder = Responder.start(
+                        self._thumbprint, self._ports.http, self._hosts, beside=beside, filed=self._webroot.read
+                    )
                 except OSError as error:
                     return error
         return None

@@ -13,7 +13,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -32,6 +32,10 @@ REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (\S{1,4096}) HTTP/1\.[01]")
 TARGET = re.compile(rb"(?:https?://[^/\s]*)?" + re.escape(PATH.encode()) + rb"([A-Za-z0-9_-]{1,128})(?:\?.*)?")
 
 
+Filed = Callable[[str], str]
+"""Returns the answer to a token that is written down, as that of an account with another key is; empty: none is."""
+
+
 @dataclass(frozen=True, slots=True)
 class ResponderLimits:
     """What clients may use up."""
@@ -47,8 +51,13 @@ class ResponderLimits:
 DEFAULT_LIMITS = ResponderLimits()
 
 
-def answer_to(request: bytes, thumbprint: str) -> bytes:
-    """Return the whole answer to the head of a request."""
+def nothing_filed(_token: str) -> str:
+    """Have no answers but those by the thumbprint."""
+    return ""
+
+
+def answer_to(request: bytes, thumbprint: str, filed: Filed = nothing_filed) -> bytes:
+    """Return the whole answer to the head of a request. `filed`: see `Filed`."""
     line = REQUEST_LINE.fullmatch(request.partition(b"\n")[0].rstrip(b"\r"))
     if line is None:
         return _answer("400 Bad Request")
@@ -58,7 +67,8 @@ def answer_to(request: bytes, thumbprint: str) -> bytes:
     token = TARGET.fullmatch(target)
     if token is None:
         return _answer("404 Not Found", head_only=method == b"HEAD")
-    return _answer("200 OK", f"{token[1].decode('ascii')}.{thumbprint}", head_only=method == b"HEAD")
+    text = token[1].decode("ascii")
+    return _answer("200 OK", filed(text) or f"{text}.{thumbprint}", head_only=method == b"HEAD")
 
 
 def _answer(status: str, body: str = "", *, more: str = "", head_only: bool = False) -> bytes:
@@ -113,7 +123,7 @@ class _Client:
         self.request = bytearray()
         self.answered = False
 
-    def advance(self, thumbprint: str) -> bool:
+    def advance(self, thumbprint: str, filed: Filed) -> bool:
         """Read what is there, and answer when it's enough; False when there is nothing more to do. Raises OSError."""
         data = self.stream.recv(LARGEST_REQUEST)
         if not data:
@@ -124,7 +134,7 @@ class _Client:
             return True
         self.request += data
         if _complete(self.request):
-            self._answer(answer_to(bytes(self.request), thumbprint))
+            self._answer(answer_to(bytes(self.request), thumbprint, filed))
         return True
 
     def _answer(self, data: bytes) -> None:
@@ -140,9 +150,16 @@ def _complete(request: bytearray) -> bool:
 class Responder:
     """Answers at a port until it's closed. One thread, and a client that is slow holds up nobody."""
 
-    def __init__(self, listener: socket.socket, thumbprint: str, limits: ResponderLimits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        thumbprint: str,
+        limits: ResponderLimits = DEFAULT_LIMITS,
+        filed: Filed = nothing_filed,
+    ) -> None:
         self._listener = listener
         self._thumbprint = thumbprint
+        self._filed = filed
         self._limits = limits
         self._clients: dict[socket.socket, _Client] = {}
         """The oldest first."""
@@ -163,9 +180,10 @@ class Responder:
         *,
         beside: bool = False,
         limits: ResponderLimits = DEFAULT_LIMITS,
+        filed: Filed = nothing_filed,
     ) -> Self:
         """Listen and answer. Raises OSError; `hosts` and `beside` are those of `listen`."""
-        responder = cls(listen(port, hosts, beside=beside), thumbprint, limits)
+        responder = cls(listen(port, hosts, beside=beside), thumbprint, limits, filed)
         responder._thread.start()
         return responder
 
@@ -231,7 +249,7 @@ class Responder:
         if client is None:  # dropped since it was seen to be ready
             return
         try:
-            if client.advance(self._thumbprint):
+            if client.advance(self._thumbprint, self._filed):
                 return
         except BlockingIOError:
             return

@@ -58,6 +58,9 @@ class AcmeSource(Source):
     external_account: ExternalAccount | None = Field(
         None, description="the account at the CA that the ACME account is bound to"
     )
+    account_key: Literal["shared", "own"] = Field(
+        "shared", description='"own": an account key for this CA alone, which no other CA sees'
+    )
     names: Literal["public", "any"] = Field(
         "public", description='"any" for the CA of a company that certifies local names too'
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agent.errors.acme import WHERE
 from agent.errors.wording import said
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agent.contract.source import SourceContext
     from agent.pki.chain import Chain
     from agent.pki.private_key import PrivateKey
+    from agent.registry.sources import SourceHandle
     from agent.sources.acme.source import AcmeSource
     from agent.store.source_memory import Memories
 
@@ -51,9 +52,10 @@ def known_account(source: AcmeSource, read: Mapping[str, Any]) -> Account | None
     return account if account and account.status == "valid" and account.directory == source.directory_url else None
 
 
-def account_thumbprint(source: AcmeSource, memories: Memories) -> str:
+def account_thumbprint(rung: SourceHandle, memories: Memories) -> str:
     """Return the thumbprint of the key by which the CA knows the account; empty: none is remembered that can order."""
-    account = known_account(source, memories.read(source.name, account_entry(source.directory_url)))
+    source = cast("AcmeSource", rung.source)
+    account = known_account(source, memories.read(rung.name, account_entry(source.directory_url)))
     return account.thumbprint if account else ""
 
 
@@ -85,6 +87,6 @@ def confirm(client: AcmeClient, context: SourceContext) -> None:
         context.progress(OrderStep.ACCOUNT, f"the account {told}")
 
 
-def issued_memory(source: AcmeSource, request: str, chain: Chain, account: str) -> Entry:
-    """Return what it remembers of a chain that the CA has issued. `account`: URL; empty: it isn't known."""
-    return issued_entry(request), issued_state(chain.id, source.directory_url, account)
+def issued_memory(directory: str, request: str, chain: Chain, account: str) -> Entry:
+    """Return what it remembers of a chain that the CA of a directory has issued. `account`: URL; empty: it isn't known."""
+    return issued_entry(request), issued_state(chain.id, directory, account)

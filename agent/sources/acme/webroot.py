@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from agent.system.clock_offsets import age
+from agent.system.trust import read_regular
 from agent.system.writing import write_new
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -33,6 +34,13 @@ class Webroot:
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
+
+    def read(self, token: str) -> str:
+        """Return an answer that is written down; empty: there is none that can be read."""
+        try:
+            return read_regular(self.directory / token).decode("ascii")
+        except (OSError, ValueError):
+            return ""
 
     def remove(self, token: str) -> None:
         """Remove an answer; one that can't be is removed when it's old."""

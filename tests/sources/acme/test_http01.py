@@ -468,7 +468,7 @@ def test_where_nobody_listens_the_agent_does_as_long_as_it_is_needed(tmp_path: P
         with here.answers.serving(), here.answers.serving():
             here.prepare(NAME, WWW)
             here.present()
-            assert here.files() == []
+            assert here.files() == ["token"]
             assert asked(here.port) == f"token.{THUMBPRINT}"
         assert refused(here.port)
         with here.answers.serving():

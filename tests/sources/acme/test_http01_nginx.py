@@ -39,7 +39,7 @@ NAMES = (REDIRECTING, "www.a.example.com", WILD, SERVED, *ADDRESSES, UNKNOWN)
 # The reverse proxy's own
 
 
-@pytest.fixture(params=[THUMBPRINT, None], ids=["stateless", "webroot"])
+@pytest.fixture(params=[THUMBPRINT, "x" * 43, None], ids=["stateless", "another account's", "webroot"])
 def appliance(request) -> Iterator[NginxAppliance]:
     with NginxAppliance.make(thumbprint=request.param) as made:
         yield made
@@ -58,7 +58,9 @@ def test_every_server_of_the_reverse_proxy_answers_over_both_families(appliance:
         here.prepare(*NAMES)
         for number, name in enumerate(NAMES):
             here.present(f"token{number}", name)
-        assert here.files() == ([] if appliance.thumbprint else [f"token{number}" for number in range(len(NAMES))])
+        assert here.files() == (
+            [] if appliance.thumbprint == THUMBPRINT else [f"token{number}" for number in range(len(NAMES))]
+        )
         for number, name in enumerate(NAMES):
             assert ask(address, port, name, f"{PATH}token{number}") == (200, f"token{number}.{THUMBPRINT}")
             here.answers.clean_up(name, f"token{number}")
