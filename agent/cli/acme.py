@@ -139,6 +139,7 @@ def _rolled_over(
 @click.pass_obj
 def deactivate(invocation: Invocation, yes: bool, ca: str | None) -> None:
     """Deactivate the account, which can't be undone (RFC 8555 section 7.3.6). Chains that it has ordered stay good."""
+    _refuse_before_first_run(invocation)
     with _cas(invocation, ca) as cas:
         name = _the_only([each.name for each in cas], cas)
         tell_of_void_records(invocation, name)
@@ -298,7 +299,7 @@ def _cas(invocation: Invocation, name: str | None) -> Iterator[list[ConfiguredCa
     engine = Engine(invocation.layout, who=f"chainwright {ACME}")
     with source_contexts(engine, lambda each: each.group == ACME, ACME) as found:
         cas = [
-            ConfiguredCa(each, source, AccountAdmin(source, context), context.http01.thumbprint or "")
+            ConfiguredCa(each, source, AccountAdmin(source, context, each.name), context.http01.thumbprint or "")
             for each, context in found
             for source in [cast("AcmeSource", each.source)]
             if name in {None, each.name}

@@ -55,7 +55,7 @@ def persist(invocation: Invocation, names: tuple[str, ...], until: datetime | No
     wanted = [parse_name(name) for name in names]
     engine = Engine(invocation.layout, who="chainwright acme persist")
     with source_context(engine, source) as (found, context):
-        looks = AccountAdmin(cast("Any", found.source), context).records(wanted)
+        looks = AccountAdmin(cast("Any", found.source), context, found.name).records(wanted)
     store_looks(engine, looks)
     if not found.persistent_names(wanted):
         note(f"{found.authority} has said that it does not take dns-persist-01 yet, or the settings leave it out.")

@@ -348,7 +348,7 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date_with_all_that_is_in
             connection.execute(f"drop table {table}")
         connection.execute("alter table reissues drop column forced")
         connection.execute("alter table chains drop column crl")
-        connection.execute("delete from _sqlite_migrations where name = 'm005_sources'")
+        connection.execute("delete from _sqlite_migrations where name in ('m005_sources', 'm038_own_account_keys')")
     connection.close()
     with Store.open(layout) as store:
         assert migrations.pending(store.database.sqlite_utils) == []

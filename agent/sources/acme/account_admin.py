@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 class AccountAdmin:
     """Account, limits and outlook of one configured source, for `context` (`agent.operations.operations`)."""
 
-    def __init__(self, source: AcmeSource, context: SourceContext) -> None:
+    def __init__(self, source: AcmeSource, context: SourceContext, name: str) -> None:
+        """`name`: of its table."""
+        self._name = name
         self._source = source
         self._context = context
         self._accounts = Accounts(context)
@@ -61,7 +63,7 @@ class AccountAdmin:
 
         The account is made where there is none. Raises `AcmeError`, `IssuersUnknown`.
         """
-        asked = [PersistentLook(self._source.name, domain, names=those) for domain, those in by_domain(names).items()]
+        asked = [PersistentLook(self._name, domain, names=those) for domain, those in by_domain(names).items()]
         return look_at(self._source, asked, names, self._context)
 
     def standing(self, names: Collection[str]) -> list[LimitUsage]:

@@ -141,10 +141,10 @@ def test_an_account_of_another_key_is_not_used_nor_another_one_made(stub, contex
 
 def test_an_account_that_is_known_by_an_earlier_key_follows_to_the_present_one(stub, context):
     source = AcmeSource(directory=stub.directory_url, agree_terms=True)
-    first = AccountAdmin(source, context).registered()
+    first = AccountAdmin(source, context, "acme").registered()
     later = FakeSourceContext(context.webroot)
     later.memory = context.memory
-    admin = AccountAdmin(source, later)
+    admin = AccountAdmin(source, later, "acme")
     with pytest.raises(RekeyUnfinished):
         admin.registered()
     assert admin.roll_over(later.key, context.key)
