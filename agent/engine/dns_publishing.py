@@ -31,6 +31,8 @@ class StoredDns01:
 
     def solver_for(self, domain: str) -> str | None:
         """Return the name of the table that would serve `domain`; None: there is none, or nobody can say."""
+        if not self.solvers:
+            return None
         try:
             name = self._canonical(domain)
         except Unanswered:

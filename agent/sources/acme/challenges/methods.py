@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.sources.acme.challenges.dns_01 import Dns01Method
 from agent.sources.acme.challenges.dns_persist_01 import DnsPersist01Method
 from agent.sources.acme.challenges.http_01 import Http01Method
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from agent.sources.acme.messages import Account
     from agent.sources.acme.source import AcmeSource
 
-METHODS: tuple[type[Method], ...] = (Http01Method, DnsPersist01Method)
+METHODS: tuple[type[Method], ...] = (Http01Method, DnsPersist01Method, Dns01Method)
 
 
 def methods_of(source: AcmeSource, ca: CaContext, context: SourceContext, account: Account | None) -> list[Method]:

@@ -1,0 +1,81 @@
+"""DNS-01 (RFC 8555 section 8.4): the CA reads a TXT record that was made for it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from josepy.json_util import encode_b64jose
+
+from agent.errors import SourceError
+from agent.sources.acme.at_once import at_once
+from agent.sources.acme.challenges.challenge_type import ChallengeType
+from agent.sources.acme.challenges.method import Answer, Method, Outlook
+from agent.sources.acme.steps import OrderStep
+from agent.system.names import WILDCARD, is_address
+
+if TYPE_CHECKING:
+    from agent.contract.dns_solver import TxtRecord
+    from agent.contract.source import SourceContext
+    from agent.sources.acme.ca_context import CaContext
+    from agent.sources.acme.messages import Account
+    from agent.sources.acme.source import AcmeSource
+
+
+class Dns01Method(Method):
+    """A solver of a ``[dns.NAME]`` table writes the records."""
+
+    type: ClassVar[ChallengeType] = ChallengeType.DNS_01
+
+    def __init__(self, source: AcmeSource, ca: CaContext, context: SourceContext, account: Account | None) -> None:
+        super().__init__(source, ca, context, account)
+        self._solvers: dict[str, str | None] = {}
+        self._where: dict[str, TxtRecord] = {}
+        self._published: list[TxtRecord] = []
+
+    def why_not(self, name: str) -> str:
+        """No addresses, and nothing that no solver serves."""
+        if is_address(name):
+            return "the DNS proves no address"
+        domain = name.removeprefix(WILDCARD)
+        if domain not in self._solvers:
+            self._solvers[domain] = self.context.dns01.solver_for(domain)
+        return "" if self._solvers[domain] else f"no table [dns.NAME] holds the zone of {domain}: add one"
+
+    def prepare(self, names: Collection[str], *, retry_at: datetime) -> Outlook:
+        """Find out where the records are to be written."""
+        domains = list(dict.fromkeys(name.removeprefix(WILDCARD) for name in names))
+        failed = dict(zip(domains, at_once(self._sought, domains), strict=True))
+        return Outlook(failed={name: error for name in names if (error := failed[name.removeprefix(WILDCARD)])})
+
+    def present(self, answers: Sequence[Answer], *, retry_at: datetime) -> None:
+        """Have all records made in one go, a domain and its wildcard beside each other. Raises `SourceError`."""
+        records = [replace(self._record(each.domain), value=_digest(each.key_authorization)) for each in answers]
+        self.context.progress(OrderStep.CHALLENGES, f"records for {len(records)} names are written into the DNS")
+        self._published += records
+        self.context.dns01.publish(records)
+
+    def clean_up(self) -> None:
+        """Have them removed."""
+        if self._published:
+            self.context.dns01.withdraw(self._published)
+            self._published = []
+
+    def _sought(self, domain: str) -> SourceError | None:
+        try:
+            self._record(domain)
+        except SourceError as error:
+            return error
+        return None
+
+    def _record(self, domain: str) -> TxtRecord:
+        if domain not in self._where:
+            self._where[domain] = self.context.dns01.where(domain)
+        return self._where[domain]
+
+
+def _digest(key_authorization: str) -> str:
+    return encode_b64jose(hashlib.sha256(key_authorization.encode()).digest())

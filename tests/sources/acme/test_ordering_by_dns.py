@@ -1,0 +1,175 @@
+"""Orders whose names are proved by records in the DNS, beside others that are not."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.errors import SourceError
+from agent.errors.challenges import NothingProves
+from agent.errors.order import ChallengeMissing
+from agent.errors.validation import ValidationFailed
+from agent.sources.acme.account_admin import AccountAdmin
+from support.cas.challtestsrv import NEW, OLD
+from support.cas.stub_ca import Reply, StubCa
+from support.fakes.orderer import Opened, Orderer
+from support.fakes.zone_records import ZoneRecords
+from support.servers.zones import Zones
+
+BOTH = ("http-01", "dns-01")
+NUMBERS = count(1)
+
+
+@pytest.fixture
+def zone(zones: Zones) -> str:
+    """A zone of the test's own."""
+    return zones.add(f"orders-{next(NUMBERS)}.test", secondary=False)
+
+
+def by_dns(at: Opened, ca: Any, zones: Zones, *served: str, **settings: Any) -> tuple[Orderer, ZoneRecords]:
+    """Return an appliance with a solver for these zones, and its records."""
+    orderer = at(ca, **{"challenges": BOTH, "names": "any", **settings})
+    records = ZoneRecords(zones, *served)
+    orderer.context.dns01 = records
+    return orderer, records
+
+
+def values_at(zones: Zones, zone: str) -> list[str]:
+    return zones.bind9.txt(f"_acme-challenge.{zone}")
+
+
+@pytest.mark.parametrize("programs", [NEW, OLD], ids=["new", "old"])
+def test_a_domain_and_its_wildcard_are_in_one_chain(at: Opened, pebble_with, zones: Zones, zone: str, programs: Path):
+    orderer, records = by_dns(
+        at, pebble_with(programs=programs, dns_place=zones.place), zones, zone, challenges=["dns-01"]
+    )
+    assert orderer.order(zone, f"*.{zone}").covers([zone, f"*.{zone}"])
+    ((one, other),) = records.published
+    assert (one.name, one.domain) == (other.name, other.domain) == (f"_acme-challenge.{zone}", zone)
+    assert one.value != other.value
+    assert len(one.value) == 43
+    assert values_at(zones, zone) == []
+
+
+def test_acme2certifier_issues_for_a_domain_and_its_wildcard(at: Opened, acme2certifier_with, zones: Zones, zone: str):
+    orderer, _records = by_dns(at, acme2certifier_with(dns_place=zones.place), zones, zone, challenges=["dns-01"])
+    assert orderer.order(zone, f"*.{zone}").covers([zone, f"*.{zone}"])
+    assert values_at(zones, zone) == []
+
+
+def test_each_name_of_an_order_is_proved_in_its_own_way(at: Opened, pebble_with, zones: Zones, zone: str):
+    ca = pebble_with(dns_place=zones.place)
+    zones.host(f"www.{zone}")
+    orderer, records = by_dns(at, ca, zones, zone)
+    assert orderer.order(f"www.{zone}", f"*.{zone}").covers([f"www.{zone}", f"*.{zone}"])
+    assert [each.domain for those in records.published for each in those] == [zone]
+
+
+def test_where_the_ca_s_look_at_port_80_has_failed_the_next_order_is_proved_by_dns(
+    at: Opened, pebble_with, zones: Zones, zone: str
+):
+    orderer, records = by_dns(at, pebble_with(dns_place=zones.place), zones, zone)
+    with pytest.raises(ValidationFailed, match=rf"{zone} by http-01 \("):
+        orderer.order(zone)  # it has no address
+    assert records.published == []
+    assert orderer.order(zone).covers([zone])
+    assert len(records.published) == 1
+
+
+def test_records_are_removed_where_the_ca_does_not_find_them(at: Opened, pebble_with, zones: Zones, zone: str):
+    ca = pebble_with()  # asks a DNS of its own
+    orderer, records = by_dns(at, ca, zones, zone, challenges=["dns-01"])
+    with pytest.raises(ValidationFailed) as failed:
+        orderer.order(zone, f"*.{zone}")
+    assert failed.value.failed == {zone, f"*.{zone}"}
+    assert f"{zone} by dns-01 (" in failed.value.problem.cause
+    assert failed.value.problem.fix.startswith(
+        f"Look which TXT records the name servers of {zone} have at _acme-challenge.{zone}: all of them must have the one"
+    )
+    assert len(records.published) == 1
+    assert values_at(zones, zone) == []
+
+
+def test_the_ca_is_not_told_to_look_where_a_record_can_t_be_made(at: Opened, pebble_with, zones: Zones, zone: str):
+    ca = pebble_with(dns_place=zones.place)
+    zones.host(f"www.{zone}")
+    orderer, records = by_dns(at, ca, zones, zone)
+    records.failing = {zone}
+    with pytest.raises(SourceError, match="can't be written"):
+        orderer.order(f"www.{zone}", f"*.{zone}")
+    assert ca.requests("/chalZ/") == []
+    assert records.there == set()
+
+
+def test_nothing_is_ordered_where_nobody_knows_where_a_record_belongs(at: Opened, pebble_with, zones: Zones, zone: str):
+    ca = pebble_with(dns_place=zones.place)
+    orderer, records = by_dns(at, ca, zones, zone, challenges=["dns-01"])
+    records.nowhere = {zone}
+    with pytest.raises(SourceError, match=f"The zone of {zone} is not found."):
+        orderer.order(f"*.{zone}")
+    assert ca.requests("/order-plz") == []
+
+
+def test_nothing_is_ordered_where_no_method_is_left(at: Opened, pebble_with, zones: Zones, zone: str):
+    ca = pebble_with(dns_place=zones.place)
+    orderer, _records = by_dns(at, ca, zones)
+    with pytest.raises(NothingProves) as nothing:
+        orderer.order(f"*.{zone}")
+    assert nothing.value.problem.lines() == [
+        (
+            f"acme: 127.0.0.1 was not asked, as nothing proves *.{zone}: http-01: a web server proves no wildcard; "
+            f"dns-01: no table [dns.NAME] holds the zone of {zone}: add one."
+        ),
+        "Do one of these (all of them: chainwright acme check NAME), then: chainwright renew",
+    ]
+    assert nothing.value.failed == {f"*.{zone}"}
+    assert ca.requests("/order-plz") == []
+
+
+def test_a_type_that_the_ca_does_not_offer_is_no_error_unless_none_is_left(
+    at: Opened, stub: StubCa, zones: Zones, zone: str
+):
+    challenge = {"type": "http-01", "url": f"{stub.url}/challenge/1.0", "token": "a-token-of-24-characters"}
+    body = {"status": "pending", "identifier": {"type": "dns", "value": zone}, "challenges": [challenge]}
+    stub.script("authorization", Reply(body=body))
+    orderer, records = by_dns(at, stub, zones, zone, challenges=["dns-01", "http-01"])
+    assert orderer.order(zone).covers([zone])
+    assert records.published == []
+    stub.script("authorization", Reply(body=body))
+    alone, _records = by_dns(at, stub, zones, zone, challenges=["dns-01"])
+    with pytest.raises(ChallengeMissing, match=f"does not let {zone} be proved by dns-01; it offers http-01"):
+        alone.order(zone)
+
+
+def test_what_is_missing_is_shown_for_each_name_and_method(at: Opened, pebble_with, zones: Zones, zone: str):
+    zones.host(f"www.{zone}")
+    orderer, _records = by_dns(at, pebble_with(dns_place=zones.place), zones, resolvers=zones.place)
+    seen = AccountAdmin(orderer.source, orderer.context).look([f"www.{zone}", f"*.{zone}"])
+    missing = f"no table [dns.NAME] holds the zone of {{}}{zone}: add one"
+    assert [(each.name, each.method, each.obstacle.why if each.obstacle else "") for each in seen.ways] == [
+        (f"www.{zone}", "http-01", ""),
+        (f"www.{zone}", "dns-01", missing.format("www.")),
+        (f"*.{zone}", "http-01", "a web server proves no wildcard"),
+        (f"*.{zone}", "dns-01", missing.format("")),
+    ]
+    assert seen.would_fail
+    assert seen.lines[0] == (
+        f"stops  127.0.0.1 was not asked, as nothing proves *.{zone}: http-01: a web server proves no wildcard; "
+        f"dns-01: no table [dns.NAME] holds the zone of {zone}: add one."
+    )
+
+
+# Orders that don't move
+
+
+def test_an_order_that_stays_pending_has_its_authorizations_read(
+    at: Opened, acme2certifier_with, zones: Zones, zone: str
+):
+    ca = acme2certifier_with()  # asks a DNS of its own
+    orderer, _records = by_dns(at, ca, zones, zone, challenges=["dns-01"])
+    with pytest.raises(ValidationFailed) as failed:
+        orderer.order(f"*.{zone}")
+    assert failed.value.failed == {f"*.{zone}"}
