@@ -107,7 +107,9 @@ def test_what_is_missing_or_misspelt_is_named(appliance):
         '[plugins.chat] token_fil: unknown key; did you mean "token_file"? Allowed: enabled, room, token, token_file',
     ]
     (error,) = refused(appliance, "[plugins.chta]\n")
-    assert error.startswith('[plugins.chta]: no plugin is named "chta"; did you mean "chat"? Installed: chat, empty,')
+    assert error.startswith(
+        '[plugins.chta]: no plugin is named "chta"; did you mean "chat"? Installed: acme_dns, chat, command,'
+    )
     assert refused(appliance, "[plugins]\nchat = 1\n") == ["[plugins.chat]: must be a table: [plugins.chat]"]
     assert refused(appliance, "[plugins.empty]\nenabled = 1\n") == ["[plugins.empty] enabled: must be true or false"]
 
