@@ -18,6 +18,7 @@ from agent.errors.usage import AmbiguousId, UnknownChain
 from agent.report import ChainRow, Report, Status, read_snapshot, report
 from agent.report.dane import tlsa_rows
 from agent.report.links import Link, links
+from agent.report.records import RecordRow, record_rows
 from agent.system.spans import when
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Shown:
     watch: Watch | None = None
     tlsa: tuple[TlsaRow, ...] = ()
     """Of its key, and of the one that follows."""
+    records: tuple[RecordRow, ...] = ()
+    """By which names are proved for good, or would be."""
 
 
 @command(
@@ -110,7 +113,8 @@ def _details(layout: Layout, snapshot: Snapshot, row: ChainRow) -> Shown:
         files = tuple(_files(layout, view, snapshot, row))
         watch = view.watches.of(row.id)
         tlsa = tuple(each for each in tlsa_rows(view, snapshot.needs) if each.chain == row.id)
-    return Shown(row, tuple(links(pem)), snapshot.renewals.get(row.id), files, events, watch, tlsa)
+        records = tuple(record_rows(view.persistent.all().values(), row.names))
+    return Shown(row, tuple(links(pem)), snapshot.renewals.get(row.id), files, events, watch, tlsa, records)
 
 
 def _files(layout: Layout, view: Store, snapshot: Snapshot, row: ChainRow) -> Iterator[str]:
@@ -146,6 +150,8 @@ def _rows(each: Shown, now: datetime) -> Iterator[list[str]]:
     yield from _use_rows(each)
     for number, record in enumerate(each.tlsa):
         yield ["TLSA" if number == 0 else "", f"{record.owner} {record.record} ({record.key} key, {record.state})"]
+    for number, known in enumerate(each.records):
+        yield ["record" if number == 0 else "", f"{known.line} ({known.state})"]
     yield ["next", _plan(each, now)]
     if each.watch is not None:
         yield from (["CA" if number == 0 else "", line] for number, line in enumerate(_said(each.watch)))
@@ -191,4 +197,5 @@ def _json(each: Shown) -> dict[str, Any]:
     more = {"renewal_at": plain(each.renewal), "certificates": certificates, "files": list(each.files)}
     watch = plain(each.watch) if each.watch else None
     more["tlsa"] = [plain(record) for record in each.tlsa]
+    more["records"] = [plain(record) for record in each.records]
     return row | more | {"watch": watch, "events": [event.to_json() for event in each.events]}

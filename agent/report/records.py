@@ -22,6 +22,8 @@ class RecordRow:
     value: str
     line: str
     """As it stands in a zone's file."""
+    state: str
+    """How far it is, in a few words."""
     right: bool
     """Whether each server of the zone has it."""
     seen: int
@@ -41,6 +43,7 @@ def record_rows(looks: Iterable[PersistentLook], names: Iterable[str]) -> Iterat
                 owner=each.record.owner,
                 value=each.record.value,
                 line=each.record.zone_line,
+                state=each.state,
                 right=each.problem is None and bool(each.proves),
                 seen=each.seen,
                 servers=each.servers,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from agent.model.binding import LadderPosition
-from support.appliances.certified import Certified
+from support.appliances.certified import TRUST, Certified
+from support.cas.misbehaving import Misbehaving, Reply
 from support.servers.zones import Zones
 from support.waiting import until
 
@@ -69,6 +73,7 @@ def test_the_command_shows_the_record_and_whether_it_is_there(appliance: Certifi
     assert rows["value"].startswith("pebble.test; accounturi=https://")
     assert rows["value"].endswith("; policy=wildcard")
     assert rows["line"] == f'{rows["owner"]}. 3600 IN TXT "{rows["value"]}"'
+    assert f"{rows['line']} (not seen yet)" in appliance.terminal.run("show", name).stdout
     publish(zones, rows["owner"], rows["value"])
     done = appliance.terminal.run("acme", "persist", name)
     assert (done.returncode, "seen at 2 of 2 servers" in done.stdout) == (0, True)
@@ -100,3 +105,33 @@ def test_a_record_that_vanishes_is_a_finding_with_the_record_to_set(
     )
     assert found["fix"] == f"Set at {record['owner']} the TXT record: {record['value']}"
     assert appliance.sources() == {f"_wildcard.{zone}": "acme"}, "what is served stays"
+
+
+def test_with_draft_02_another_key_makes_records_void_and_the_new_ones_are_shown(
+    zones: Zones, zone: str, pebble_with: Any
+) -> None:
+    prefix = "https://ca.example/account-hash/"
+    ca = Misbehaving(pebble_with(dns_place=zones.place))
+
+    def of_draft_02(reply: Reply) -> Reply:
+        body = json.loads(reply.body)
+        body["meta"] |= {"accountHashPrefix": prefix, "issuerDomainNames": ["pebble.test"]}
+        return replace(reply, body=json.dumps(body).encode())
+
+    ca.edits("/dir", of_draft_02)
+    acme = {"resolvers": zones.place, "dns_port": zones.port, "trust": TRUST}
+    with closing(ca), Certified.make(ca=ca, acme=acme, sites=[f"*.{zone}"]) as appliance:
+        assert ca.trust_file
+        appliance.layout.rooted(TRUST).write_bytes(ca.trust_file.read_bytes())
+        appliance.configure()
+        appliance.apply()
+        (before,) = appliance.terminal.json("acme", "persist", f"*.{zone}")["records"]
+        assert f"; accounturi={prefix}sha-256/" in before["value"]
+        publish(zones, before["owner"], before["value"])
+        appliance.terminal.run("acme", "persist", f"*.{zone}")
+        done = appliance.terminal.run("acme", "rekey")
+        assert f"Void from then on: the TXT record at {before['owner']} ({before['value']})" in done.stderr
+        (after,) = appliance.terminal.json("acme", "persist", f"*.{zone}")["records"]
+        assert after["value"] != before["value"]
+        assert after["line"] in done.stdout
+        assert after["problem"]["code"] == "source.persist_account"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from agent.sources.acme.messages import Account
     from agent.sources.acme.source import AcmeSource
 
-NO_ACCOUNT = "its record names the account at the CA, which is not made yet: chainwright acme persist {}"
+NO_ACCOUNT = "its record names the account at the CA, which is not made yet: chainwright acme persist '{}'"
 NOT_SET = "there is no record of it: chainwright acme persist '{}' shows it"
 
 
