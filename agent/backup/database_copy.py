@@ -38,6 +38,7 @@ CARRIED = (
         "chains",
         "cross_certificates",
         "deliveries",
+        "dns_records",
         "events",
         "failing_names",
         "kept_keys",

@@ -156,15 +156,21 @@ class Lookups:
         except Unanswered as error:
             return error
         if (target := alias_of(reply, asked)) is not None:
-            return Unanswered(f"it is an alias of {_text(target)} there")
+            return AliasInstead(f"it is an alias of {_text(target)} there")
         return records_of(reply, asked, kind)
 
 
 class NoRoute(Unanswered):
     """No address of that family can be reached from this machine."""
 
+    WHY = "this machine has no route to it"
+
     def __init__(self) -> None:
-        super().__init__("this machine has no route to it")
+        super().__init__(self.WHY)
+
+
+class AliasInstead(Unanswered):
+    """The name has a CNAME record at a server, so that it can have no other."""
 
 
 def has_route(address: str) -> bool:

@@ -1,17 +1,23 @@
-"""Records that prove names: made by DNS solvers, seen at every server of their zone, and removed."""
+"""Records that prove names: kept, made by DNS solvers, seen at every server of their zone, and removed."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from agent.contract.dns_solver import TxtRecord
 from agent.dns.exchange import Budget, Unanswered
-from agent.dns.lookups import Lookups
+from agent.dns.lookups import Lookups, NameServer
+from agent.dns.seeing import Sight, wait_until_seen
 from agent.dns.solver_context import SolverContext
-from agent.errors.dns import NoSolver, ZoneUnknown
+from agent.engine.write_queue import Writer
+from agent.errors.dns import DnsProofError, NoSolver, RecordsUnseen, ZoneUnknown
+from agent.errors.problem import Problem
+from agent.errors.source import OrderCancelled, SourceError
+from agent.model.dns_record import DnsRecord
+from agent.model.pause import back_off
 from agent.registry.dns_solvers import DnsHandle, solver_for
 
 PREFIX = "_acme-challenge."
@@ -26,8 +32,13 @@ class StoredDns01:
     solvers: Mapping[str, DnsHandle]
     lookups: Lookups
     context: SolverContext
+    writer: Writer
+    order: tuple[str, str]
+    """Id of the request, and source."""
     retry_at: Callable[[], datetime]
     """When an order that fails of DNS is tried again."""
+    seconds: float
+    """So long it is waited until every server has the records."""
 
     def solver_for(self, domain: str) -> str | None:
         """Return the name of the table that would serve `domain`; None: there is none, or nobody can say."""
@@ -44,26 +55,112 @@ class StoredDns01:
         """Return where the record of `domain` is to be written. Raises `ZoneUnknown`."""
         try:
             name = self._canonical(domain)
-            zone = self.lookups.zone_of(name, self._budget()).name
         except Unanswered as error:
-            raise ZoneUnknown([domain], PREFIX + domain, str(error), self.retry_at()) from error
-        return TxtRecord(name=name, value="", zone=zone, domain=domain)
+            raise self._unknown(PREFIX + domain, domain, error) from error
+        return self._placed(TxtRecord(name=name, value="", domain=domain))
 
     def publish(self, records: Sequence[TxtRecord]) -> None:
-        """Have the records made. Raises `SourceError`."""
-        for solver, those in self._by_zone(records):
+        """Have the records made and seen, each kept before it is made. Raises `SourceError`."""
+        groups = self._by_zone(map(self._placed, dict.fromkeys(records)))
+        rows = [self._row(solver, each) for solver, those in groups for each in those]
+        self.writer.write(lambda store: store.dns_records.put(rows))
+        for solver, those in groups:
             self._present(solver, those)
+        for solver, those in groups:
+            self._see(solver, those)
 
     def withdraw(self, records: Sequence[TxtRecord]) -> None:
-        """Have exactly these records removed."""
-        for solver, those in self._by_zone(records):
-            self._clean_up(solver, those)
+        """Have exactly these records removed; what fails is left to a later pass, and so is all where the agent stops."""
+        wanted = {(each.name, each.value) for each in records}
+        rows = [each for each in self.writer.read(lambda store: store.dns_records.all()) if each.order == self.order]
+        for solver, those in by_zone(each for each in rows if (each.name, each.value) in wanted):
+            if solver in self.solvers and not self.context.cancelled:
+                take_out(self.solvers[solver], those, self.context, self.writer)
 
     def _present(self, solver: DnsHandle, records: Sequence[TxtRecord]) -> None:
-        solver.present(records, self.context)
+        names = sorted({each.name for each in records})
+        self.context.progress(f"{solver.table} makes {len(records)} TXT records: {', '.join(names[:3])}")
+        try:
+            solver.present(records, self.context)
+        except OrderCancelled:
+            raise
+        except SourceError as error:
+            error.retry_at = error.retry_at or self.retry_at()
+            domains = [each.domain for each in records]
+            if not error.failed:
+                vars(error)["failed"] = DnsProofError(domains).failed
+            raise
 
-    def _clean_up(self, solver: DnsHandle, records: Sequence[TxtRecord]) -> None:
-        solver.clean_up(records, self.context)
+    def _see(self, solver: DnsHandle, records: Sequence[TxtRecord]) -> None:
+        """Wait until every server has the records. Raises `RecordsUnseen`, `ZoneUnknown`, `OrderCancelled`."""
+        names: dict[str, set[str]] = {}
+        for each in records:
+            names.setdefault(each.name, set()).add(each.value)
+        domains = sorted({each.domain for each in records})
+        try:
+            sights = wait_until_seen(
+                names,
+                lambda name, budget: self._servers(solver, name, budget),
+                self.lookups,
+                seconds=self.seconds,
+                wait=self.context.wait,
+                cancelled=self.context.stopping,
+                tell=self.context.progress,
+            )
+        except Unanswered as error:
+            raise self._unknown(records[0].name, domains[0], error) from error
+        if self.context.cancelled:
+            raise OrderCancelled(self.order[1])
+        for sight in sights:
+            if not sight.complete:
+                raise self._unseen(solver, sight, domains)
+
+    def _servers(self, solver: DnsHandle, name: str, budget: Budget) -> Sequence[NameServer]:
+        if solver.servers:
+            return [NameServer("", *each) for each in solver.servers]
+        return self.lookups.authoritative_servers(name, budget)
+
+    def _unseen(self, solver: DnsHandle, sight: Sight, domains: Sequence[str]) -> RecordsUnseen:
+        server, why = next(iter(sight.missing.items()))
+        return RecordsUnseen(
+            domains,
+            solver.table,
+            sight.name,
+            self.seconds,
+            len(sight.seen),
+            len(sight.seen) + len(sight.missing),
+            str(server),
+            why,
+            _cure(solver, sight),
+            self.retry_at(),
+            "\n".join(f"{each}: {why}" for each, why in sight.missing.items()),
+        )
+
+    def _placed(self, record: TxtRecord) -> TxtRecord:
+        """Return a record with its zone. Raises `ZoneUnknown`."""
+        if record.zone:
+            return record
+        try:
+            zone = self.lookups.zone_of(record.name, self._budget()).name
+        except Unanswered as error:
+            raise self._unknown(record.name, record.domain, error) from error
+        return replace(record, zone=zone)
+
+    def _unknown(self, name: str, domain: str, error: Unanswered) -> ZoneUnknown:
+        return ZoneUnknown([domain], name, str(error), self.retry_at())
+
+    def _row(self, solver: DnsHandle, record: TxtRecord) -> DnsRecord:
+        request, source = self.order
+        return DnsRecord(
+            solver=solver.name,
+            zone=record.zone,
+            name=record.name,
+            value=record.value,
+            domain=record.domain,
+            request=request,
+            source=source,
+            at=self.context.now(),
+        )
 
     def _by_zone(self, records: Iterable[TxtRecord]) -> list[tuple[DnsHandle, list[TxtRecord]]]:
         """Return the records of each zone with its solver. Raises `NoSolver`."""
@@ -79,4 +176,45 @@ class StoredDns01:
         return self.lookups.canonical_name(PREFIX + domain, self._budget())
 
     def _budget(self) -> Budget:
-        return Budget(time.monotonic() + LOOKUP_SECONDS, lambda: self.context.cancelled)
+        return Budget(time.monotonic() + LOOKUP_SECONDS, self.context.stopping)
+
+
+def by_zone(rows: Iterable[DnsRecord]) -> list[tuple[str, list[DnsRecord]]]:
+    """Return the rows of each zone, with the name of the table that made them."""
+    found: dict[tuple[str, str], list[DnsRecord]] = {}
+    for each in rows:
+        found.setdefault((each.solver, each.zone), []).append(each)
+    return [(solver, those) for (solver, _), those in found.items()]
+
+
+def take_out(solver: DnsHandle, rows: Sequence[DnsRecord], context: SolverContext, writer: Writer) -> None:
+    """Have records of one zone removed, then forget them; where that fails, note why and when it is tried again."""
+    try:
+        solver.clean_up([_txt(each) for each in rows], context)
+    except OrderCancelled:
+        return
+    except SourceError as error:
+        failed = [_failed(each, error.problem, context.now()) for each in rows]
+        writer.write(lambda store: store.dns_records.put(failed))
+        return
+    writer.write(lambda store: store.dns_records.delete(rows))
+
+
+def _txt(row: DnsRecord) -> TxtRecord:
+    return TxtRecord(name=row.name, value=row.value, zone=row.zone, domain=row.domain)
+
+
+def _failed(row: DnsRecord, problem: Problem, now: datetime) -> DnsRecord:
+    retry_at = now + back_off(row.attempts + 1)
+    told = replace(problem, retry_at=retry_at)
+    return replace(row, attempts=row.attempts + 1, tried_at=now, retry_at=retry_at, problem=told)
+
+
+def _cure(solver: DnsHandle, sight: Sight) -> str:
+    if solver.servers:
+        return (
+            f"Look whether check_servers in {solver.table} are servers of its zone, and whether they follow its changes"
+        )
+    if not sight.seen:
+        return f"Look whether {solver.table} changes the zone that holds this name, as its servers have it"
+    return "Look whether that server follows its primary; where it needs longer, set seconds in [dns01]"

@@ -71,6 +71,11 @@ class StoredOrderContext(StoredSourceContext):
         return record.attempts if record else 0
 
     @property
+    def order(self) -> tuple[str, str]:
+        """Id of the request, and source."""
+        return self._key
+
+    @property
     def forced(self) -> bool:
         """Whether a person insists."""
         return self._forced

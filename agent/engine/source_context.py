@@ -156,6 +156,11 @@ class StoredSourceContext:
         """Failures in a row before this try."""
         return 0
 
+    @property
+    def order(self) -> tuple[str, str]:
+        """Id of the request, empty where it is about none, and source."""
+        return "", self._source.name
+
     @cached_property
     def dns01(self) -> Dns01:
         """Where answers to DNS-01 challenges go."""
@@ -168,7 +173,15 @@ class StoredSourceContext:
         asking = SolverContext(
             self.rooted, self.now, lambda: self.cancelled, lambda text: self.progress("publishing", text)
         )
-        return StoredDns01(dns.solvers, lookups, asking, lambda: self.now() + back_off(self.attempts + 1))
+        return StoredDns01(
+            dns.solvers,
+            lookups,
+            asking,
+            self._services.writer,
+            self.order,
+            lambda: self.now() + back_off(self.attempts + 1),
+            dns.settings.seconds,
+        )
 
     def shared(self, make: Callable[[], T]) -> T:
         """Return one object for all that this source does with its present settings in this process."""

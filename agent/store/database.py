@@ -24,6 +24,7 @@ from agent.store.conditions import Conditions
 from agent.store.connection import Connection
 from agent.store.deliveries import Deliveries
 from agent.store.deployments import Deployments
+from agent.store.dns_records import DnsRecords
 from agent.store.endpoints import Endpoints
 from agent.store.events import Journal
 from agent.store.failing_names import FailingNames
@@ -76,6 +77,7 @@ class Store:
         self.orders = Orders(database, sealer)
         self.memories = Memories(database, sealer)
         self.ledger = Ledger(database)
+        self.dns_records = DnsRecords(database)
         self.account_keys = AccountKeys(database, sealer, layout.private)
         self.kept_keys = KeptKeys(database, sealer)
         self.tlsa = TlsaLooks(database)

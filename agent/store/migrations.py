@@ -403,3 +403,14 @@ def m039_persistent(db: Database) -> None:
         not_null={"ca", "value", "names", "proves", "seen", "servers", "right_value"},
     )
     _distrust_after_changes(db, "persistent")
+
+
+@migrations()
+def m040_dns_records(db: Database) -> None:
+    """TXT records that the agent has made in DNS."""
+    db.table("dns_records").create(
+        _columns("solver zone name value domain request source at attempts:int tried_at retry_at problem"),
+        pk=("solver", "name", "value"),
+        not_null={"zone", "domain", "request", "source", "at", "attempts"},
+    )
+    _distrust_after_changes(db, "dns_records")

@@ -35,6 +35,7 @@ COLUMNS = {
     "deliveries": {"tried_at": FACT, "retry_at": PAUSE},
     "deployments": {"at": FACT, "tried_at": FACT, "retry_at": PAUSE},
     "devices": {"made_at": FACT, "used_at": FACT},
+    "dns_records": {"at": FACT, "tried_at": FACT, "retry_at": PAUSE},
     "endpoints": {"checked_at": FACT, "served_at": FACT, "wrong_since": FACT, "next_at": PAUSE},
     "events": {"at": FACT},
     "failing_names": {"since": FACT, "passed_at": FACT},
