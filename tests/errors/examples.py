@@ -51,6 +51,7 @@ from agent.errors import (
 from plugins.acme_dns import errors as acme_dns
 from plugins.dns_command import errors as dns_command
 from plugins.lexicon import errors as lexicon
+from plugins.rfc2136 import errors as rfc2136
 from plugins.webui import errors as webui
 
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -71,6 +72,7 @@ TRUST = "/etc/chainwright/ca.pem"
 NO_ISSUER = "unable to get local issuer certificate"
 WEBROOT = Path("/var/lib/chainwright/http-01")
 PLACE = "127.0.0.1:8443"
+NS = "ns1.example.com (192.0.2.53)"
 ENDPOINT = f"{PLACE} (gw.example.test)"
 START_NGINX = "systemctl status nginx, then systemctl start nginx"
 TUNNEL = "/etc/chainwright/plugins/tunnel.py:31"
@@ -237,6 +239,16 @@ EXAMPLES: list[AgentError] = [
         "Look whether that server follows its primary",
         AT,
     ),
+    rfc2136.KeyRefused(NS, "agent", "hmac-sha256", "example.com"),
+    rfc2136.SecretWrong(NS, "agent"),
+    rfc2136.ClockDiffers(NS),
+    rfc2136.AnswerUnsigned(NS, "agent"),
+    rfc2136.UpdateRefused(NS, "agent", [f"_acme-challenge.{WWW}"], "example.com"),
+    rfc2136.ZoneNotServed(NS, "example.com"),
+    rfc2136.NameOutside(NS, [f"_acme-challenge.{WWW}"], "example.net"),
+    rfc2136.UpdateFailed(NS, "SERVFAIL", [f"_acme-challenge.{WWW}"], "example.com"),
+    rfc2136.ServerUnreachable(NS, "connection refused"),
+    rfc2136.ServerUnknown("example.com"),
     crl.CrlUnreachable("http://ca.example.com/1.crl", "connection refused", AT),
     crl.CrlUnreachable("http://ca.example.com/1.crl", "it is not available", AT),
     crl.CrlNotPublic("http://127.0.0.1:8080/1.crl", AT),
