@@ -101,7 +101,7 @@ class UpdateFailed(UpdateError):
     zone: str
 
 
-class ServerUnreachable(UpdateError):
+class UpdateUnsent(UpdateError):
     """There is no connection to it, or no answer."""
 
     code = "source.rfc_server_unreachable"

@@ -53,7 +53,7 @@ class Updater:
                 try:
                     self._send(host, place, zone or self._zone_at(place, those[0].name), those, add=add)
                     break
-                except errors.ServerUnreachable as error:
+                except errors.UpdateUnsent as error:
                     failed = failed or error
                 if self._context.cancelled:
                     raise OrderCancelled("dns")
@@ -66,7 +66,7 @@ class Updater:
             try:
                 found = socket.getaddrinfo(host, self._settings.port, type=socket.SOCK_STREAM)
             except OSError as error:
-                raise errors.ServerUnreachable(host, error.strerror or "its address can't be found") from error
+                raise errors.UpdateUnsent(host, error.strerror or "its address can't be found") from error
             yield from dict.fromkeys((host, (str(address[0]), int(address[1]))) for *_, address in found)
 
     @staticmethod
@@ -104,7 +104,7 @@ class Updater:
             self._judge(message, over_tcp(message.to_wire(), place), shown, zone, records)
         except OSError as error:
             why = "there was no answer" if isinstance(error, TimeoutError) else (error.strerror or "it hung up").lower()
-            raise errors.ServerUnreachable(shown, why) from error
+            raise errors.UpdateUnsent(shown, why) from error
 
     def _judge(
         self,

@@ -113,6 +113,12 @@ def os_error(number: int) -> OSError:
     return OSError(number, os.strerror(number))
 
 
+def tried_again(error: AgentError) -> AgentError:
+    """Return an error as an order has it that sets the next try itself."""
+    error.retry_at = AT
+    return error
+
+
 def answered(clause: str, server: str = "", *, redirected: bool = False) -> http01.AnsweredByAnother:
     return http01.AnsweredByAnother({SHOP: clause}, 80, WEBROOT, AT, server, redirected)
 
@@ -223,8 +229,10 @@ EXAMPLES: list[AgentError] = [
     persist.IssuersDiffer(*RECORD, CA, ("new.example",), CA),
     persist.ChallengeUnusable(*RECORD, CA, "it has no name of the CA in issuer-domain-names"),
     persist.IssuersUnknown(CA),
-    dns.SolverCrashed([WWW], "[dns.home]", "acme-plugin", "present_all", KeyError("token"), "acme_plugin.py:12"),
-    dns.SolverHangs([WWW], "[dns.home]", "acme-plugin", "present_all", 120, "acme_plugin.py:12"),
+    tried_again(
+        dns.SolverCrashed([WWW], "[dns.home]", "acme-plugin", "present_all", KeyError("token"), "acme_plugin.py:12")
+    ),
+    tried_again(dns.SolverHangs([WWW], "[dns.home]", "acme-plugin", "present_all", 120, "acme_plugin.py:12")),
     dns.NoSolver([WWW], f"_acme-challenge.{WWW}", AT),
     dns.ZoneUnknown([WWW], f"_acme-challenge.{WWW}", "there was no answer", AT),
     dns.RecordsUnseen(
@@ -239,16 +247,16 @@ EXAMPLES: list[AgentError] = [
         "Look whether that server follows its primary",
         AT,
     ),
-    rfc2136.KeyRefused(NS, "agent", "hmac-sha256", "example.com"),
-    rfc2136.SecretWrong(NS, "agent"),
-    rfc2136.ClockDiffers(NS),
-    rfc2136.AnswerUnsigned(NS, "agent"),
-    rfc2136.UpdateRefused(NS, "agent", [f"_acme-challenge.{WWW}"], "example.com"),
-    rfc2136.ZoneNotServed(NS, "example.com"),
-    rfc2136.NameOutside(NS, [f"_acme-challenge.{WWW}"], "example.net"),
-    rfc2136.UpdateFailed(NS, "SERVFAIL", [f"_acme-challenge.{WWW}"], "example.com"),
-    rfc2136.ServerUnreachable(NS, "connection refused"),
-    rfc2136.ServerUnknown("example.com"),
+    tried_again(rfc2136.KeyRefused(NS, "agent", "hmac-sha256", "example.com")),
+    tried_again(rfc2136.SecretWrong(NS, "agent")),
+    tried_again(rfc2136.ClockDiffers(NS)),
+    tried_again(rfc2136.AnswerUnsigned(NS, "agent")),
+    tried_again(rfc2136.UpdateRefused(NS, "agent", [f"_acme-challenge.{WWW}"], "example.com")),
+    tried_again(rfc2136.ZoneNotServed(NS, "example.com")),
+    tried_again(rfc2136.NameOutside(NS, [f"_acme-challenge.{WWW}"], "example.net")),
+    tried_again(rfc2136.UpdateFailed(NS, "SERVFAIL", [f"_acme-challenge.{WWW}"], "example.com")),
+    tried_again(rfc2136.UpdateUnsent(NS, "connection refused")),
+    tried_again(rfc2136.ServerUnknown("example.com")),
     crl.CrlUnreachable("http://ca.example.com/1.crl", "connection refused", AT),
     crl.CrlUnreachable("http://ca.example.com/1.crl", "it is not available", AT),
     crl.CrlNotPublic("http://127.0.0.1:8080/1.crl", AT),

@@ -94,6 +94,7 @@ COLUMNS = {
 BEGINNINGS = {
     ("deliveries", "retry_at"): "tried_at",
     ("deployments", "retry_at"): "tried_at",
+    ("dns_records", "retry_at"): "tried_at",
     ("endpoints", "next_at"): "checked_at",
     ("observations", "retry_at"): "tried_at",
     ("orders", "retry_at"): "tried_at",
