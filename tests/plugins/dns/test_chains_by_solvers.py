@@ -1,0 +1,77 @@
+"""From settings to the wire with the built-in solvers: a name is proved by a record that another client's script has made."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from plugins.acme_dns.server import Server
+from support.appliances.certified import Certified
+from support.cas.pebble import Options, Pebble
+from support.fakes.acme_dns import AcmeDnsServer
+from support.paths import CHECKOUT
+from support.servers.zones import BIND9, KNOT, Zones
+from support.toml import table
+
+ACME_SH = CHECKOUT / ".test/acme_sh_sid/usr/share/acme.sh"
+
+
+@pytest.fixture(scope="module")
+def ca(zones: Zones, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pebble]:
+    made = Pebble(tmp_path_factory.mktemp("ca"), Options(dns_place=zones.place))
+    yield made
+    made.close()
+
+
+@dataclass
+class Solved(Certified):
+    """An appliance with a DNS solver."""
+
+    solver: str = ""
+
+    def settings(self, text: str) -> None:
+        super().settings(text + self.solver)
+        self.layout.rooted("/etc/chainwright/chainwright.toml").chmod(0o600)
+
+
+@contextmanager
+def appliance(ca: Pebble, zones: Zones, site: str, solver: dict[str, object], *more: str) -> Iterator[Solved]:
+    """Give one whose site is proved by DNS alone."""
+    places = [f"{BIND9}:{zones.port}", f"{KNOT}:{zones.port}"]
+    asked = table("dns01", {"resolvers": zones.place})
+    text = asked + table("dns.tried", {"check_servers": places, **solver}) + "".join(more)
+    acme = {"challenges": ["dns-01"], "resolvers": zones.place}
+    with Solved.make(ca=ca, acme=acme, sites=[site], solver=text) as made:
+        made.configure()
+        yield made
+
+
+def test_a_script_of_acme_sh_proves_a_name(ca: Pebble, zones: Zones, key_file: Path) -> None:
+    zone = zones.add("chain-by-acmesh.test")
+    environment = {"NSUPDATE_SERVER": BIND9, "NSUPDATE_SERVER_PORT": str(zones.port), "NSUPDATE_KEY": str(key_file)}
+    settings = {"plugin": "command", "zones": [zone], "convention": "acme.sh", "script": "dns_nsupdate"}
+    variables = table("dns.tried.environment", environment)
+    with appliance(ca, zones, f"www.{zone}", settings, variables) as made:
+        shutil.copytree(ACME_SH, made.layout.rooted("/usr/share/acme.sh"))
+        made.apply()
+        made.assert_certified(f"www.{zone}")
+    assert zones.bind9.txt(f"_acme-challenge.www.{zone}") == []
+
+
+def test_an_acme_dns_server_proves_a_name_by_its_alias(ca: Pebble, zones: Zones) -> None:
+    zone, auth = zones.add("chain-by-acmedns.test"), zones.add("auth-of-chains.test")
+    server = AcmeDnsServer(zones.bind9, auth)
+    try:
+        registered = dict(Server(server.url, 10).register())
+        zones.alias(f"_acme-challenge.www.{zone}", registered["fulldomain"])
+        registrations = table(f'dns.tried.registrations."www.{zone}"', registered)
+        with appliance(ca, zones, f"www.{zone}", {"plugin": "acme_dns", "url": server.url}, registrations) as made:
+            made.apply()
+            made.assert_certified(f"www.{zone}")
+    finally:
+        server.close()
