@@ -110,7 +110,7 @@ def _answer_in_turn(
         due = maker.due(need.request, state_of(need, maker, evidence, binding.chain, now), now)
     except PluginError as error:
         return error.problem.cause.rstrip(".")
-    whose = turn(members, orders, due.at, now, made)
+    whose = turn(members, orders, due.at, now, made, made[0] if made else None)
     if due.at > now and source is members[0]:
         return f"{'renewed at' if maker is source else 'asked at the next renewal, at'} {rfc3339(due.at)}"
     if due.at <= now and (source is whose.source or source in whose.passed):

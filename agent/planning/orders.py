@@ -132,7 +132,7 @@ class Orders:
             return Held.NONE
         stale = newest is not None and self._is_to_be_replaced(need, newest)
         orders = {each.name: asked.order for each, asked in states.items() if asked.order}
-        whose = turn(tuple(states), orders, due.at, self._now, served)
+        whose = turn(tuple(states), orders, due.at, self._now, served, newest)
         forced = self._is_forced(need, orders.get(whose.source.name), newest)
         reason = due.reason + _instead_of(whose, orders)
         self._note(need.request, whose, tuple(states), reason, need, forced=forced, served=served)

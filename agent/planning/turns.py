@@ -34,11 +34,13 @@ def turn(
     due: datetime,
     now: datetime,
     served: Iterable[ChainRecord] = (),
+    newest: ChainRecord | None = None,
 ) -> Turn:
     """Return whose turn it is: the first one's, unless it has failed in a way that the next one may not.
 
     `members`: those that serve the request, at least one. `orders`: what became of it, by source. `due`: when a chain is to be
-    asked for. `served`: chains that serve meanwhile.
+    asked for. `served`: chains that serve meanwhile. `newest`: what one of them has made last; a failure from before it, after
+    which only a person can help, has let another one be asked then, and is tried again now.
     """
     first = members[0]
     if len(members) == 1 or due > now:
@@ -47,7 +49,7 @@ def turn(
     later: list[datetime] = []
     for number, source in enumerate(members):
         order = orders.get(source.name)
-        at = no_earlier(source, order, due, now)
+        at = due if _is_of_before(order, newest) else no_earlier(source, order, due, now)
         if at is not None and at <= now:
             return Turn(source, at, tuple(members[:number]), tuple(later))
         later += [at] if at is not None else []
@@ -66,6 +68,14 @@ def _all_failed(
     source = next((each for each in members if waiting and at[each.name] == waiting[0]), members[0])
     others = tuple(each for each in members if each is not source)
     return Turn(source, at[source.name], others, tuple(waiting))
+
+
+def _is_of_before(order: OrderRecord | None, newest: ChainRecord | None) -> bool:
+    """Whether a failure that is not tried again by itself comes from before the newest chain was made."""
+    if order is None or order.retry_at is not None or order.elsewhere is Elsewhere.NEVER:
+        return False
+    made_at = newest.created_at if newest else None
+    return made_at is not None and order.tried_at is not None and order.tried_at <= made_at
 
 
 def _may_pass(order: OrderRecord, *, is_urgent: bool) -> bool:

@@ -115,6 +115,15 @@ def test_a_failure_that_only_a_change_of_settings_mends_does_not_pass_on():
     assert asked(state(orders=[changed])) == ["first"]
 
 
+def test_what_only_a_person_can_help_is_tried_again_at_the_next_renewal():
+    terms = failure(FIRST, Elsewhere.AT_ONCE, retry_at=None, tried_at=NOW - 70 * DAY)
+    made_since = made(SECOND, since=NOW - 69 * DAY, created_at=NOW - 69 * DAY)
+    assert asked(state(orders=[terms])) == ["second"]
+    assert asked(state(made_since, orders=[terms])) == ["first"]
+    again = replace(terms, tried_at=NOW - DAY)
+    assert asked(state(made_since, orders=[again])) == ["second"]
+
+
 def test_where_all_fail_each_is_tried_again_when_its_own_pause_is_over():
     down = [
         failure(FIRST, Elsewhere.AT_ONCE, retry_at=NOW + 3 * HOUR),
