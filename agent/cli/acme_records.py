@@ -15,10 +15,13 @@ from agent.cli.root_steps import Instant
 from agent.errors.problem import rfc3339
 
 if TYPE_CHECKING:
+    from agent.engine.engine import Engine
     from agent.model.persistent import PersistentLook
 
 HASHED = "sha-256/"
 """In records of draft -02, which hash the account's key too."""
+GROUP = "acme"
+"""What all ACME CAs of the ladder belong to."""
 MISSING = 3
 """Exit code: a record is not there, or not right."""
 
@@ -34,37 +37,58 @@ value   letsencrypt.org; accounturi=https://acme-v02.api.letsencrypt.org/acme/ac
 )
 @click.argument("names", nargs=-1, required=True)
 @click.option("--until", type=Instant(), metavar="DATE", help="When the record ends by itself; by default never.")
-@click.option("--ca", "source", metavar="NAME", default="acme", help="Which CA, where there are several.")
+@click.option("--ca", metavar="NAME", help="Only the one of the [[acme]] tables that is called so.")
 @click.pass_obj
-def persist(invocation: Invocation, names: tuple[str, ...], until: datetime | None, source: str) -> int:
+def persist(invocation: Invocation, names: tuple[str, ...], until: datetime | None, ca: str | None) -> int:
     """Show the TXT record that proves each of NAMES to the CA for good (dns-persist-01), and look whether it is there.
 
     Set it once, by hand: nobody needs a right to change the zone. The account is made where there is none, as the record
-    names it. The agent looks for the record by itself and orders once it is there.
+    names it. The agent looks for the record by itself and orders once it is there. Each CA has a record of its own.
 
     Exit code 3: a record is not there, or not right.
     """
-    from typing import cast
-
     from agent.engine.engine import Engine
     from agent.operations.records import store_looks
-    from agent.operations.sources import source_context
-    from agent.sources.acme.account_admin import AccountAdmin
-    from agent.system.names import parse_name
 
-    wanted = [parse_name(name) for name in names]
     engine = Engine(invocation.layout, who="chainwright acme persist")
-    with source_context(engine, source) as (found, context):
-        looks = AccountAdmin(cast("Any", found.source), context, found.name).records(wanted)
+    looks = _looks(engine, _domains(names), ca)
     store_looks(engine, looks)
-    if not found.persistent_names(wanted):
-        note(f"{found.authority} has said that it does not take dns-persist-01 yet, or the settings leave it out.")
     looks = [each.ending(until) for each in looks] if until else looks
     if invocation.as_json:
         print_json({"records": [_json(each) for each in looks]})
     else:
         show_records(looks)
     return 0 if all(each.problem is None for each in looks) else MISSING
+
+
+def _domains(names: Sequence[str]) -> list[str]:
+    """Return canonical names. Raises what refuses an argument."""
+    from agent.system.names import is_address, parse_name
+
+    found = [parse_name(name) for name in names]
+    addresses = [name for name in found if is_address(name)]
+    if addresses:
+        raise click.BadParameter(f"{addresses[0]} is an address, which has no such record", param_hint="NAMES")
+    return found
+
+
+def _looks(engine: Engine, names: Sequence[str], ca: str | None) -> list[PersistentLook]:
+    """Return the records at one CA, or at all that take them. Raises `UnknownCa`, `SourceError`."""
+    from typing import cast
+
+    from agent.errors.usage import UnknownCa
+    from agent.operations.sources import source_contexts
+    from agent.sources.acme.account_admin import AccountAdmin
+
+    with source_contexts(engine, lambda each: each.group == GROUP, GROUP) as found:
+        chosen = [each for each in found if ca in {None, each[0].name}]
+        if not chosen:
+            raise UnknownCa(str(ca), [each.name for each, _ in found])
+        able = [each for each in chosen if each[0].persistent_names(names)]
+        for each, _ in chosen if not able else ():
+            note(f"{each.authority} has said that it does not take dns-persist-01 yet, or the settings leave it out.")
+        admins = [AccountAdmin(cast("Any", each.source), context, each.name) for each, context in able or chosen]
+        return [look for admin in admins for look in admin.records(names)]
 
 
 def tell_of_void_records(invocation: Invocation, source: str, *, new_key: bool = False) -> tuple[str, ...]:
@@ -78,7 +102,7 @@ def tell_of_void_records(invocation: Invocation, source: str, *, new_key: bool =
         note(f"Void from then on: the TXT record at {each.record.owner} ({each.value})")
     names = tuple(name for each in void for name in each.names)
     if names:
-        note(f"The new ones: chainwright acme persist {' '.join(map(quote, names))}")
+        note(f"The new ones: chainwright acme persist {' '.join(map(quote, names))} --ca {quote(source)}")
     return names
 
 
