@@ -360,7 +360,7 @@ ONE_ERROR = {
     "wildcards of a service whose clients take none": (
         (
             '[modules.ikev2]\ndomain = "gw.example.com"\nwildcards = ["*.example.com"]\n'
-            '[[modules.ikev2.connections]]\nname = "road"\npools = ["10.9.0.0/24"]'
+            '[[modules.ikev2.connections]]\nname = "road"\nauth = "eap-tls"\npools = ["10.9.0.0/24"]'
         ),
         (
             "[modules.ikev2] wildcards: this service is asked for by whole names: its clients may refuse a chain that has a "

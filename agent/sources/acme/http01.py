@@ -29,7 +29,8 @@ from datetime import datetime
 from agent.contract.context import Http01
 from agent.errors.http01 import TokenMalformed, WebrootUnwritable
 from agent.sources.acme.families import connections
-from agent.sources.acme.responder import EVERYWHERE, NAME, Responder
+from agent.sources.acme.bounded_server import EVERYWHERE
+from agent.sources.acme.responder import NAME, Responder
 from agent.sources.acme.self_test import Ports, Seen, ask
 from agent.sources.acme.unanswered import Answered, By, Found, Unanswered, Unopened, Unwritten, refusal
 from agent.sources.acme.webroot import TOKEN, Webroot
@@ -78,7 +79,7 @@ class Answers:
         """Take where answers go, with the thumbprint of the present account key, and the ports at which CAs look.
 
         `addresses` says where this machine is asked, `targets` which addresses a name has (none: that isn't known), `hosts` where
-        the agent listens itself (see `responder.listen`).
+        the agent listens itself (see `bounded_server.listen`).
         """
         if http01.thumbprint is None:
             raise ValueError("challenges can't be answered without an account key")
@@ -270,7 +271,7 @@ class Answers:
         with self._lock:
             if self._responder is None:
                 try:
-                    self._responder = Responder.start(
+                    self._responder = Responder.at(
                         self._thumbprint, self._ports.http, self._hosts, beside=beside, filed=self._webroot.read
                     )
                 except OSError as error:

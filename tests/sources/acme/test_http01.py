@@ -536,7 +536,7 @@ def test_many_orders_at_once_start_one_listener(tmp_path: Path):
 
 def test_a_second_process_of_the_agent_takes_over_when_the_first_ends(tmp_path: Path):
     with looking(tmp_path) as here:
-        first = Responder.start(THUMBPRINT, here.port, ["127.0.0.1"])
+        first = Responder.at(THUMBPRINT, here.port, ["127.0.0.1"])
         try:
             with here.answers.serving():
                 here.prepare()
@@ -549,7 +549,7 @@ def test_a_second_process_of_the_agent_takes_over_when_the_first_ends(tmp_path: 
 def test_another_agent_that_can_not_be_joined_is_believed_no_longer_than_it_is_looked_at(tmp_path: Path):
     taken = "127.0.0.9"
     with looking(tmp_path, hosts=[taken]) as here, socket.create_server((taken, here.port)):
-        first = Responder.start(THUMBPRINT, here.port, ["127.0.0.1"])
+        first = Responder.at(THUMBPRINT, here.port, ["127.0.0.1"])
         here.prepare()
         first.close()
         assert isinstance(here.refusal(), PortUnusable)

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.sources.acme.responder import LARGEST_REQUEST, Responder, ResponderLimits, answer_to, listen
+from agent.sources.acme.bounded_server import ServerLimits, listen
+from agent.sources.acme.responder import LARGEST_REQUEST, Responder, answer_to
 from support.fuzz import fuzzed
 from support.ports import free_port
 from support.waiting import until
@@ -28,7 +29,7 @@ PATH = "/.well-known/acme-challenge/"
 @contextmanager
 def answering(hosts=LOCAL, port: int = 0, **options) -> Iterator[int]:
     port = port or free_port()
-    responder = Responder.start(THUMBPRINT, port, hosts, **options)
+    responder = Responder.at(THUMBPRINT, port, hosts, **options)
     try:
         yield port
     finally:
@@ -166,7 +167,7 @@ def test_nobody_else_gets_the_port_meanwhile_and_at_once_afterwards():
 
 def test_a_second_agent_listens_beside_the_first_and_stays_when_that_ends():
     port = free_port()
-    first = Responder.start(THUMBPRINT, port, LOCAL)
+    first = Responder.at(THUMBPRINT, port, LOCAL)
     try:
         with pytest.raises(OSError, match="in use"):
             listen(port, LOCAL)
@@ -200,12 +201,12 @@ def test_a_request_may_come_in_pieces_and_slow_clients_hold_up_nobody():
 
 
 def test_a_client_that_takes_too_long_is_dropped():
-    with answering(limits=ResponderLimits(patience=0.1)) as port:
+    with answering(limits=ServerLimits(patience=0.1)) as port:
         assert everything(connect(port)) == b""
 
 
 def test_the_oldest_client_makes_room_when_there_are_too_many():
-    with answering(limits=ResponderLimits(clients=2)) as port:
+    with answering(limits=ServerLimits(clients=2)) as port:
         first, second, third = (connect(port) for _ in range(3))
         with second, third:
             assert everything(first) == b""
@@ -235,7 +236,7 @@ OUT_OF_DESCRIPTORS = """
 import os, resource, sys
 from agent.sources.acme.responder import Responder
 port, room = map(int, sys.argv[1:])
-responder = Responder.start("thumbprint", port, ("127.0.0.1",))
+responder = Responder.at("thumbprint", port, ("127.0.0.1",))
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 taken = []
 try:
@@ -287,7 +288,7 @@ def test_a_process_without_descriptors_left_answers_when_there_is_room_again():
 
 def test_who_has_connected_is_still_answered_when_it_ends():
     port = free_port()
-    responder = Responder.start(THUMBPRINT, port, LOCAL, limits=ResponderLimits(grace=20))
+    responder = Responder.at(THUMBPRINT, port, LOCAL, limits=ServerLimits(grace=20))
     half = connect(port)
     half.sendall(get("token")[:10].encode())
     assert status(ask(port, get("token"))) == 200  # so the other one has been let in
@@ -301,7 +302,7 @@ def test_who_has_connected_is_still_answered_when_it_ends():
 
 
 def test_who_says_nothing_does_not_keep_it():
-    with answering(limits=ResponderLimits(grace=0.1)) as port:
+    with answering(limits=ServerLimits(grace=0.1)) as port:
         idle = connect(port)
     assert everything(idle) == b""
 
