@@ -29,6 +29,20 @@ CURES = (
         "Leave the options of {0} to one `listen`: {1} has them a second time",
     ),
     (
+        re.compile(r'dlopen\(\) "(\S+ngx_stream_module\.so)" failed'),
+        (
+            "Install nginx's stream module (Debian: apt install libnginx-mod-stream), set stream_module in "
+            '[services.nginx] to its file, or to "" where nginx has it built in; or set tls_alpn = false'
+        ),
+    ),
+    (
+        re.compile(r'unknown directive "(stream|ssl_preread)"'),
+        (
+            "Let stream_module in [services.nginx] name the file of nginx's stream module (Debian: apt install "
+            "libnginx-mod-stream), or set tls_alpn = false"
+        ),
+    ),
+    (
         re.compile(r"bind\(\) to (\S+) failed \(98:"),
         "End what listens at {0}, as ss -ltnp shows it (an ipv6only=off takes it for IPv4 too), or take {0} out of the settings",
     ),

@@ -6,13 +6,28 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
-from chainwright import Command, IncludedService, Module, PathText, Places, ServiceContext, Template, Text, Word
+from chainwright import (
+    Command,
+    HostFacts,
+    IncludedService,
+    ListenAddress,
+    ListenAddresses,
+    Module,
+    PathText,
+    Places,
+    ServiceContext,
+    Template,
+    Text,
+    Word,
+    usable_addresses,
+)
 from plugins.nginx.claims import contradictions
 from plugins.nginx.cures import cure_for
+from plugins.nginx.front import acme_socket, every_socket, https_socket
 from plugins.nginx.generation import generation_socket
 from plugins.nginx.workers import usual_user
 
@@ -20,7 +35,15 @@ OLD_WAY = 'the "listen ... http2" directive is deprecated'
 """Of nginx 1.25.1 and newer (Debian 13), about files of ours: the new way is an unknown directive to nginx 1.22 (Debian 12)."""
 CONFLICT = "conflicting server name"
 """Names no file: `plugins.nginx.diagnose` does."""
+USUAL_FRONT = ("0.0.0.0:443", "[::]:443")
 CONFIRM = Path(__file__).with_name("confirm.py")
+
+
+def _front(value: Any) -> Any:
+    """Read true as the usual addresses, and false as none."""
+    if isinstance(value, bool):
+        return USUAL_FRONT if value else ()
+    return value
 
 
 class Nginx(IncludedService):
@@ -54,9 +77,23 @@ class Nginx(IncludedService):
         3600, description='seconds that connections may outlive a reload, for main = "own"'
     )
 
+    tls_alpn: Annotated[ListenAddresses, BeforeValidator(_front)] = Field(
+        (),
+        description="addresses of modules at which TLS-ALPN-01 challenges are let through to the agent; "
+        'true: port 443 everywhere; for main = "own", with the stream module',
+    )
+    stream_module: PathText | Literal[""] = Field(
+        "/usr/lib/nginx/modules/ngx_stream_module.so",
+        description='file of the stream module, for tls_alpn; "" where nginx has it built in',
+    )
+
     def render_entry(self, context: ServiceContext) -> Iterable[Template | Text]:
         """Return what the modules share, and the main file or the line that the administrator's main file includes."""
         yield Template(path="http.conf", values={"sockets": self._sockets(context)})
+        if self.tls_alpn:
+            yield Template(
+                path="stream.conf", values={"front": self.front(context.host), "acme": acme_socket(context.places)}
+            )
         if self.main == "own":
             yield Template(path="nginx.conf")
         else:
@@ -108,9 +145,26 @@ class Nginx(IncludedService):
         """Start, after the sockets have been removed that a killed nginx left (`plugins.nginx.start_nginx`)."""
         # -P: without it Python looks for modules in the current directory first, which may be anybody's.
         patterns = (generation_socket(context.places, part.module, "*") for part in context.parts)
-        sockets = tuple(str(pattern) for pattern in patterns if pattern)
+        behind = [every_socket(context.places)] if self.tls_alpn else []
+        sockets = tuple(str(pattern) for pattern in (*patterns, *behind) if pattern)
         start = (self.systemctl("start") or self.start_program(context)).argv
         return Command((sys.executable, "-P", "-m", "plugins.nginx.start_nginx", *sockets, "--", *start))
+
+    def front(self, host: HostFacts) -> tuple[ListenAddress, ...]:
+        """Return where connections are told apart before anybody answers them."""
+        return usable_addresses(self.tls_alpn, host)
+
+    def https_socket(self, places: Places, address: ListenAddress) -> Path:
+        """Return where the servers of an address of `tls_alpn` listen themselves."""
+        return https_socket(places, address)
+
+    @model_validator(mode="after")
+    def _front_is_in_the_own_main_file(self) -> Self:
+        if self.tls_alpn and self.main != "own":
+            raise ValueError(
+                'tls_alpn is for main = "own": its stream { } stands beside the http { } into which your main file includes ours'
+            )
+        return self
 
     def _shown(self, context: ServiceContext) -> tuple[str, ...]:
         """Return the number of the entry and a socket that tells it; empty: there is none."""

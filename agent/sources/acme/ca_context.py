@@ -27,8 +27,10 @@ from agent.sources.acme.order_locks import OrderLocks
 from agent.sources.acme.problems import translate
 from agent.sources.acme.renewal_inquiry import inquire
 from agent.sources.acme.takeover import confirm
+from agent.sources.acme.tls_alpn01 import AlpnAnswers
 from agent.system.addresses import own_addresses
 from agent.system.names import is_address
+from agent.system.paths import RUN
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -68,6 +70,7 @@ class CaContext:
         self.client = AcmeClient(source.directory_url, context.account_key(), trust=trust, now=context.now)
         self.answers = self._answers_with(context)
         self._former: list[Answers] = []
+        self.alpn = AlpnAnswers(context.rooted(f"/{RUN}"), context.now, port=source.tls_port)
         rules = source.limits.rules(source.directory_url)
         self.limits = Limits(context.ledger, context.memory, rules, source.directory_url, source.ca)
         self.order_locks = OrderLocks()
@@ -96,6 +99,7 @@ class CaContext:
         """Stop listening, and close the connections."""
         for each in (*self._former, self.answers):
             each.close()
+        self.alpn.close()
         self.client.close()
 
     def _answers_with(self, context: SourceContext) -> Answers:

@@ -168,7 +168,7 @@ class Answers:
             return dict(zip(names, found, strict=True))
 
     def _look(self, name: str, own: Sequence[str], deadline: float) -> Found:
-        found = self._look_anywhere(name, _for(name, own), deadline)
+        found = self._look_anywhere(name, addresses_for(name, own), deadline)
         if found in {By.THUMBPRINT, By.WEBROOT}:
             return self._look_everywhere(name, found, own, deadline)
         return Answered(found) if isinstance(found, By) else found
@@ -288,7 +288,7 @@ def _new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def _for(name: str, own: Sequence[str]) -> Sequence[str]:
+def addresses_for(name: str, own: Sequence[str]) -> Sequence[str]:
     """Return where to ask for a name: an address of this machine is asked itself (RFC 8738 section 4)."""
     ranked = sorted(own, key=lambda each: each != name)
     return ranked[:MOST_ADDRESSES]

@@ -75,6 +75,7 @@ class AcmeSource(Source):
     resolvers: Resolvers = Field((), description="DNS servers to ask there; by default those of the system")
     dns_port: Port = Field(53, description="where the servers of zones answer; not 53 for test CAs only")
     http_port: Port = Field(80, description="where the CA looks for answers to HTTP-01; not 80 for test CAs only")
+    tls_port: Port = Field(443, description="where the CA looks for answers to TLS-ALPN-01; not 443 for test CAs only")
 
     @property
     def directory_url(self) -> str:

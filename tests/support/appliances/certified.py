@@ -16,6 +16,7 @@ from support.appliances.proxied import OWN, SITES, Proxied
 from support.cas.acme2certifier import Acme2Certifier
 from support.cas.pebble import Pebble
 from support.clients.terminal import Terminal
+from support.fakes.orderer import WITHOUT_ALPN
 from support.paths import DYING
 from support.processes import prepared
 from support.toml import table
@@ -51,6 +52,7 @@ class Certified(Proxied):
             "names": "any",
             "contact": "admin@example.com",
             "http_port": self.ca.http_port,
+            "challenges": list(WITHOUT_ALPN),
             "resolvers": self.ca.dns.address,
         }
         super().settings(LADDER + text + table("acme", {**found, **trust, **self.acme}))

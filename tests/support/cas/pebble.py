@@ -159,6 +159,10 @@ class Pebble:
         return f"https://127.0.0.1:{self.ports.management}"
 
     @property
+    def tls_port(self) -> int:
+        return self.ports.tls
+
+    @property
     def http_port(self) -> int:
         """Where HTTP-01 is validated."""
         return self.ports.http

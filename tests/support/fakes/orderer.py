@@ -13,10 +13,13 @@ from agent.pki.key import KeyType
 from agent.sources import AcmeSource
 from agent.sources.acme import order
 from agent.sources.acme.ca_context import CaContext, ca_context_of
+from agent.sources.acme.challenges.challenge_type import ChallengeType
 from agent.sources.acme.steps import OrderStep
 from support.fakes.source_context import FakeOrderContext, FakeSourceContext
 from support.ports import free_port
 
+WITHOUT_ALPN = tuple(each for each in ChallengeType if each is not ChallengeType.TLS_ALPN_01)
+"""What most tests are about; a port that anybody may open would otherwise prove what they want refused."""
 Opened = Callable[..., "Orderer"]
 """What the fixture `at` is."""
 
@@ -38,6 +41,8 @@ class Orderer:
             "directory": ca.directory_url,
             "trust": str(trust) if trust else None,
             "http_port": getattr(ca, "http_port", None) or free_port(),
+            "tls_port": getattr(ca, "tls_port", None) or free_port(),
+            "challenges": WITHOUT_ALPN,
             "preflight": False,
             "contact": "admin@example.com",
             "challenges": ["http-01"],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from agent.sources.acme.challenges.dns_01 import Dns01Method
 from agent.sources.acme.challenges.dns_persist_01 import DnsPersist01Method
 from agent.sources.acme.challenges.http_01 import Http01Method
+from agent.sources.acme.challenges.tls_alpn_01 import TlsAlpn01Method
 
 if TYPE_CHECKING:
     from agent.contract.source import SourceContext
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from agent.sources.acme.messages import Account
     from agent.sources.acme.source import AcmeSource
 
-METHODS: tuple[type[Method], ...] = (Http01Method, DnsPersist01Method, Dns01Method)
+METHODS: tuple[type[Method], ...] = (Http01Method, DnsPersist01Method, Dns01Method, TlsAlpn01Method)
 
 
 def methods_of(source: AcmeSource, ca: CaContext, context: SourceContext, account: Account | None) -> list[Method]:
