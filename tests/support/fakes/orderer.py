@@ -42,7 +42,6 @@ class Orderer:
             "trust": str(trust) if trust else None,
             "http_port": getattr(ca, "http_port", None) or free_port(),
             "tls_port": getattr(ca, "tls_port", None) or free_port(),
-            "challenges": WITHOUT_ALPN,
             "preflight": False,
             "contact": "admin@example.com",
             "challenges": ["http-01"],
