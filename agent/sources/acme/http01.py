@@ -28,8 +28,8 @@ from datetime import datetime
 
 from agent.contract.context import Http01
 from agent.errors.http01 import TokenMalformed, WebrootUnwritable
-from agent.sources.acme.families import connections
 from agent.sources.acme.bounded_server import EVERYWHERE
+from agent.sources.acme.families import connections
 from agent.sources.acme.responder import NAME, Responder
 from agent.sources.acme.self_test import Ports, Seen, ask
 from agent.sources.acme.unanswered import Answered, By, Found, Unanswered, Unopened, Unwritten, refusal
