@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from agent.contract.source import ChainRecord
 from agent.engine import conditions
+from agent.engine.dns_leftovers import left_records, of_left_records
 from agent.engine.due_names import BESIDE_NAMES
 from agent.engine.overrides import note_overrides, read_overrides
 from agent.engine.pass_inputs import Declarations, PassInputs
@@ -103,6 +104,7 @@ def _conditions(
         "MTA-STS": [*of_policies(declared.needs, known_policies(store), _served(store, declared))],
         "DANE": [*of_dane(subjects(store, declared.needs, made.renewals), now, store.meta(REMOTE) or "")],
         "records": [*of_records(store.persistent.all().values(), now)],
+        "DNS records": [*of_left_records(left_records(store, now), inputs.settings.dns_solvers)],
         "room": [*of_room(shortages(str(store.layout.root)))],
     }
 

@@ -47,7 +47,7 @@ from agent.engine.up_to_date import note_up_to_date
 from agent.engine.workers import Workers
 from agent.errors.settings import SettingsRefused
 from agent.model.events import Event, EventKind
-from agent.planning import AskDns, AskPolicies, AskTheTime, Inquire, LookAtRecords, Obtain, Plan
+from agent.planning import AskDns, AskPolicies, AskTheTime, Inquire, LookAtRecords, Obtain, Plan, RemoveRecords
 from agent.probing.probe import Prober
 from agent.registry.guard import Guard
 from agent.report import Report
@@ -283,6 +283,8 @@ class Engine:
         settle_times(self._clock, self.workers, store, self.bus)
         with self.workers.tlsa_answers() as answers:
             settle_answers(store, answers, self.clock())
+        with self.workers.removals():
+            pass
         with self.workers.policies() as policies:
             settle_policies(store, policies, self.clock())
         with self.workers.record_looks() as records:
@@ -352,6 +354,8 @@ class Engine:
                 self.workers.ask_dns(store, each.owners, current.inputs.resolvers)
             elif isinstance(each, AskPolicies):
                 self.workers.ask_policies(store, each.domains)
+            elif isinstance(each, RemoveRecords):
+                self.workers.remove_records(store, each.names, services)
         looks = [(current.source(each.source), each) for each in made.actions if isinstance(each, LookAtRecords)]
         self.workers.look_at_records(store, looks, services)
         if any(isinstance(each, AskTheTime) for each in made.actions):

@@ -13,7 +13,7 @@ from typing import Any
 from agent.config.settings import Settings
 from agent.contract.context import Http01
 from agent.crl import RevocationLists
-from agent.engine import policy_questions, record_looks, tlsa_questions
+from agent.engine import dns_leftovers, policy_questions, record_looks, tlsa_questions
 from agent.engine.bus import Bus
 from agent.engine.inquiries import InquiryResult, ask_about, begin
 from agent.engine.order_context import StoredOrderContext
@@ -38,7 +38,7 @@ from agent.store import Store
 from agent.system.clock import Clock as MachineClock
 from agent.system.layout import Layout
 
-TIME, DNS, POLICIES = "time", "dns", "policies"
+TIME, DNS, POLICIES, RECORDS = "time", "dns", "policies", "records"
 INQUIRY_GRACE = 1.0
 """Seconds for inquiries that are asked to stop: nothing is lost with them."""
 
@@ -69,6 +69,9 @@ class Workers:
         self._times = WorkerPool[TimeAsked, SourceHandle](self._wake)
         self._tlsa = WorkerPool[list[TlsaAnswer], Dns](self._wake)
         self._policies = WorkerPool[list[PolicyAnswer], Dns](self._wake)
+        self._removals = WorkerPool[int, Dns](self._wake)
+        self._removed: frozenset[tuple[str, str]] = frozenset()
+        """Orders whose records are being removed: none of them is begun meanwhile, as it might make the same again."""
         self._records = WorkerPool[list[PersistentLook], SourceHandle](self._wake)
         self.wake = threading.Event()
         """Set when something has ended, or by a caller that wants the loop to look again."""
@@ -88,7 +91,10 @@ class Workers:
 
     def order(self, store: Store, orders: Iterable[tuple[SourceHandle, Obtain]], services: SourceServices) -> None:
         """Begin orders, but for those that this or another living process works at. Call under the lock."""
-        fresh = [(source, obtain) for source, obtain in orders if obtain.key not in self._orders]
+        busy = self._removed if RECORDS in self._removals else frozenset()
+        fresh = [
+            (source, obtain) for source, obtain in orders if obtain.key not in self._orders and obtain.key not in busy
+        ]
         if not fresh:
             return
         with store.write():
@@ -153,6 +159,17 @@ class Workers:
             )
             self._records.add(key, source, partial(record_looks.look, source, action, known, context))
 
+    def remove_records(self, store: Store, names: Sequence[str], services: SourceServices) -> None:
+        """Have records removed from DNS, unless that is under way. Call under the lock, after `order`."""
+        if RECORDS in self._removals:
+            return
+        with store.write():
+            rows = dns_leftovers.begin(store, names, self._clock())
+        self._removed = frozenset(each.order for each in rows)
+        self._write_queue.begin()
+        work = partial(dns_leftovers.remove, rows, services, self._removals.stop)
+        self._removals.add(RECORDS, Dns("records"), work)
+
     def ask_the_time(self, rungs: Iterable[SourceHandle], services: SourceServices) -> None:
         """Ask the CAs what time it is, unless that is under way."""
         asked = [source for source in rungs if source.tells_time]
@@ -173,6 +190,7 @@ class Workers:
             or self._times.sources
             or self._tlsa.sources
             or self._policies.sources
+            or self._removals.sources
             or self._records.sources
         )
 
@@ -194,7 +212,7 @@ class Workers:
     @property
     def _beside(self) -> tuple[WorkerPool[Any, Any], ...]:
         """What goes on beside orders."""
-        return self._inquiries, self._times, self._tlsa, self._policies, self._records
+        return self._inquiries, self._times, self._tlsa, self._policies, self._records, self._removals
 
     @property
     def _asking(self) -> bool:
@@ -209,6 +227,7 @@ class Workers:
             or self._times.has_ended
             or self._tlsa.has_ended
             or self._policies.has_ended
+            or self._removals.has_ended
             or self._records.has_ended
         )
 
@@ -240,6 +259,12 @@ class Workers:
         """Yield what zones have of the records that prove names."""
         with self._records.ended() as found:
             yield [each for looks in found for each in looks]
+
+    @contextmanager
+    def removals(self) -> Iterator[None]:
+        """Take note of the removals of records that have ended; what came of them is stored already."""
+        with self._removals.ended():
+            yield
 
     @contextmanager
     def times(self) -> Iterator[list[TimeAsked]]:

@@ -101,3 +101,15 @@ class RecordsUnseen(DnsProofError):
     cure: str
     retry_at: datetime
     all_seen: str = ""
+
+
+class RecordLeft(SourceError):
+    """A record that no order needs any more, and no table can remove."""
+
+    code = "source.dns_record_left"
+    cause = 'The TXT record {name} "{value}" was made by {table}, which is no longer in the settings, so that it stays in DNS.'
+    where = "{table}"
+    fix = "Remove this TXT record by hand, or put the table back: then it is removed by itself."
+    name: str
+    value: str
+    table: str

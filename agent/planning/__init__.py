@@ -29,6 +29,7 @@ from agent.planning.actions import (
     Obtain,
     PrepareKeys,
     PrepareRoot,
+    RemoveRecords,
     Retire,
     RetireRoot,
     RootStep,
@@ -38,6 +39,7 @@ from agent.planning.actions import (
     describe,
 )
 from agent.planning.binding import bind
+from agent.planning.dns_records import removals
 from agent.planning.inquiries import Inquiries
 from agent.planning.kept_keys import keys_to_prepare
 from agent.planning.modules import Modules
@@ -72,6 +74,7 @@ __all__ = [
     "Plan",
     "PrepareKeys",
     "PrepareRoot",
+    "RemoveRecords",
     "Retire",
     "RetireRoot",
     "RootStep",
@@ -147,14 +150,15 @@ def plan(
     root, obtain = _held_back(state, roots.due, orders.due, bindings)
     dns, policies = dns_questions(needs, state, now), policy_questions(needs, state, now)
     records = record_looks(needs, bindings, state, now)
-    asking = _asking(state, now)
-    keys: list[Action] = [*keys_to_prepare(needs, state), *dns.due, *policies.due, *records.due]
+    asking, left = _asking(state, now), removals(state.dns_records, now)
+    keys: list[Action] = [*keys_to_prepare(needs, state), *dns.due, *policies.due, *records.due, *left.due]
     instants = [*roots.instants, *orders.instants, *inquiries.instants, *modules_plan.instants]
     instants += [
         *signing.instants,
         *dns.instants,
         *policies.instants,
         *records.instants,
+        *left.instants,
         *_beginnings(state.evidence.chains, now),
     ]
     instants += [state.doubt.ask_at] if state.doubt and state.doubt.ask_at and not asking else []

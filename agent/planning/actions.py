@@ -183,6 +183,14 @@ class LookAtRecords:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveRecords:
+    """Have records removed from DNS that prove names."""
+
+    names: tuple[str, ...]
+    reason: str = "no order needs them any more"
+
+
+@dataclass(frozen=True, slots=True)
 class AskTheTime:
     """Ask the CAs what time it is."""
 
@@ -241,6 +249,7 @@ Action = (
     | AskDns
     | AskPolicies
     | LookAtRecords
+    | RemoveRecords
     | AskTheTime
     | Deploy
     | Settle
@@ -264,6 +273,7 @@ KINDS: Mapping[type[Action], str] = {
     AskDns: "ask_dns",
     AskPolicies: "ask_policies",
     LookAtRecords: "look_at_records",
+    RemoveRecords: "remove_records",
     AskTheTime: "ask_the_time",
     Deploy: "deploy",
     Settle: "settle",
@@ -291,6 +301,7 @@ FOR_ALL: Mapping[type[Action], str] = {
     AskDns: "ask DNS for TLSA records",
     AskPolicies: "look at MTA-STS policies",
     LookAtRecords: "look for the TXT records that prove names",
+    RemoveRecords: "remove records from DNS",
     AskTheTime: "ask the CAs what time it is",
 }
 
@@ -332,6 +343,8 @@ def action_json(action: Action) -> dict[str, object]:
         row["names"] = list(action.owners)
     elif isinstance(action, AskPolicies):
         row["names"] = list(action.domains)
+    elif isinstance(action, RemoveRecords):
+        row["names"] = list(action.names)
     elif isinstance(action, ListRevoked | CrossCertify | BeginSigning | EndSigning | RetireRoot | BelieveAgain):
         row["root"] = action.root
     elif isinstance(action, SignAgain):

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from agent.contract.window import Hours
 from agent.model.deployment import Deployment, EndpointRecord, Refusal
+from agent.model.dns_record import DnsRecord
 from agent.model.kept_key import KeptKey
 from agent.model.mta_sts import PolicyLook
 from agent.model.pause import Pause
@@ -84,6 +85,8 @@ class State:
     """Domain -> its MTA-STS policy as it was last."""
     asks_dns: bool = False
     """Whether the settings let DNS be asked for them."""
+    dns_records: tuple[DnsRecord, ...] = ()
+    """Records in DNS whose order nobody works at."""
     restarts: tuple[Restart, ...] = ()
     """The last starts of services that had ended."""
     doubt: ClockDoubt | None = None

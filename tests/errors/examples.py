@@ -257,6 +257,7 @@ EXAMPLES: list[AgentError] = [
     tried_again(rfc2136.UpdateFailed(NS, "SERVFAIL", [f"_acme-challenge.{WWW}"], "example.com")),
     tried_again(rfc2136.UpdateUnsent(NS, "connection refused")),
     tried_again(rfc2136.ServerUnknown("example.com")),
+    dns.RecordLeft(f"_acme-challenge.{WWW}", "A" * 43, "[dns.home]"),
     crl.CrlUnreachable("http://ca.example.com/1.crl", "connection refused", AT),
     crl.CrlUnreachable("http://ca.example.com/1.crl", "it is not available", AT),
     crl.CrlNotPublic("http://127.0.0.1:8080/1.crl", AT),
