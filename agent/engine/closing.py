@@ -56,6 +56,7 @@ def close_pass(store: Store, inputs: PassInputs, declared: Declarations, made: P
         store.remember(BESIDE_NAMES, _beside_names(made, now))
         store.remember("renewals", _json_of(made.renewals))
         store.remember("deferred", _json_of(made.deferred))
+        store.remember("groups", json.dumps({name: each.group for name, each in inputs.settings.rungs.items()}))
         for scope, findings in noted.items():
             store.conditions.replace(scope, findings, now)
         note_overrides(store, overrides, now)

@@ -92,10 +92,18 @@ class Certificates:
         return next((each for each in found if ends_soon(each, self._now)), None)
 
     def _failures(self, record: ChainRecord, binding: Binding) -> list[OrderRecord]:
-        """Return failed orders that matter: of higher sources for a fallback, else of the chain's own."""
+        """Return failed orders that matter: of higher sources for a fallback, else of the chain's own and its like."""
         fallback = binding.standing is LadderPosition.FALLBACK
         orders = self._orders[self._requests.get(binding.key, "")]
-        return [order for order in orders if (order.source != record.source) == fallback]
+        return [order for order in orders if self._is_of_its_maker(order, record) != fallback]
+
+    def _is_of_its_maker(self, order: OrderRecord, record: ChainRecord) -> bool:
+        """Whether it was the source of a chain that failed; once it is due, those that stand in for it count as well."""
+        if order.source == record.source:
+            return True
+        groups, renewal = self._snapshot.groups, self._snapshot.renewals.get(record.id)
+        group = groups.get(record.source)
+        return group is not None and groups.get(order.source) == group and renewal is not None and self._now >= renewal
 
 
 def _worst(orders: Sequence[OrderRecord]) -> OrderRecord | None:

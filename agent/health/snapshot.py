@@ -50,6 +50,8 @@ class Snapshot:
     orders: tuple[OrderRecord, ...] = ()
     leased: frozenset[tuple[str, str]] = frozenset()
     """`(request, source)` that a living process works at."""
+    groups: Mapping[str, str] = field(default_factory=dict)
+    """Source -> what it has in common with those that stand in for it."""
     progress: Mapping[tuple[str, str], Progress] = field(default_factory=dict)
     """How far those are."""
     deployments: Mapping[str, Deployment] = field(default_factory=dict)

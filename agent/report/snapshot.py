@@ -52,6 +52,7 @@ def _read(layout: Layout, now: datetime, belief: Belief) -> Snapshot:
             bindings=tuple(store.modules.bindings()),
             orders=tuple(store.orders.records()),
             leased=leased,
+            groups=store.texts("groups"),
             progress=_progress(store, leased),
             deployments=store.deployments.all(),
             live=store.deployments.live_chains(),

@@ -53,6 +53,7 @@ from agent.store.tlsa import TlsaLooks
 from agent.store.traces import refuse_to_forget, refuse_without_mount
 from agent.store.upgrade import bring_up_to_date, transaction
 from agent.store.upgrade_copy import copied_before
+from agent.store.values import texts
 from agent.store.watches import Watches
 from agent.system.layout import Layout
 from agent.system.obstacles import state_unwritable
@@ -277,6 +278,10 @@ class Store:
     def instants(self, key: str) -> dict[str, datetime]:
         """Return remembered instants, by name."""
         return next(iter(self._metas(key, _instants)), {})
+
+    def texts(self, key: str) -> dict[str, str]:
+        """Return remembered texts, by name."""
+        return next(iter(self._metas(key, lambda row: texts(row["value"]))), {})
 
     def instant(self, key: str) -> datetime | None:
         """Return a remembered instant."""

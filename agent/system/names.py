@@ -42,6 +42,8 @@ def parse_name(text: str) -> str:
     address = _address(text)
     if address is not None:
         return _canonical_address(text, address)
+    if "@" in text:
+        raise NameInvalid(text, "it is an e-mail address, and chains are for host names and addresses")
     host = text.removeprefix(WILDCARD)
     ascii_host = _to_ascii(text, host).lower().removesuffix(".")
     _check_host(text, ascii_host)

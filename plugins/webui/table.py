@@ -40,6 +40,8 @@ SEVERITY_MARKS = {"error": "bad", "warning": "warn", "notice": "wait"}
 OF_CHAINS = frozenset({"chain", "upload"})
 SHOWN_NAMES = 2
 LETS_ENCRYPT = "Let's Encrypt"
+OF_NO_CA = frozenset({"uploaded", "local", "root"})
+"""Sources whose chains nobody was asked for."""
 RECENT = timedelta(days=1)
 
 Json = Mapping[str, Any]
@@ -189,7 +191,7 @@ class Table:
             note=self._note(chain),
             problem=chain["problem"],
             next_at=chain["next_action_at"],
-            made_by_ca_at=datetime.fromisoformat(chain["not_before"]) if chain["source"] == "acme" else None,
+            made_by_ca_at=datetime.fromisoformat(chain["not_before"]) if _is_of_a_ca(chain) else None,
             step=self._step(chain["progress"]),
             progress=chain["progress"],
         )
@@ -200,7 +202,7 @@ class Table:
 
     def _source(self, chain: Json) -> str:
         """Return where a chain came from; a CA that everybody knows is called by its name."""
-        known = chain["source"] == "acme" and LETS_ENCRYPT in chain["issuer"]
+        known = _is_of_a_ca(chain) and LETS_ENCRYPT in chain["issuer"]
         return self._texts("source.lets_encrypt") if known else self._texts.named("source", chain["source"])
 
     def _step(self, progress: Json | None) -> str:
@@ -239,6 +241,10 @@ class Table:
 
 def _same(chain: Json, endpoint: Json) -> bool:
     return bool(endpoint["served_sha256"] == chain["sha256"])
+
+
+def _is_of_a_ca(chain: Json) -> bool:
+    return chain["source"] not in OF_NO_CA
 
 
 def _hosts_first(names: list[str]) -> tuple[str, ...]:

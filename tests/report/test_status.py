@@ -201,6 +201,17 @@ def test_a_chain_that_is_not_used_may_expire_in_peace():
     assert row(snapshot(also=(LOCAL,)), LOCAL, now=LOCAL.not_after).status is Status.UNUSED
 
 
+def test_what_failed_at_a_ca_that_stands_in_matters_once_the_chain_is_due():
+    late, groups = NOW - timedelta(days=5), {"toy": "acme", "first": "acme"}
+    failed = replace(order(), source="first", permanent=True)
+    assert (
+        row(snapshot(renewals={TOY.id: NOW + timedelta(days=1)}, orders=(failed,), groups=groups)).status
+        is Status.VALID
+    )
+    assert row(snapshot(renewals={TOY.id: late}, orders=(failed,), groups=groups)).status is Status.FAILED
+    assert row(snapshot(renewals={TOY.id: late}, orders=(failed,))).status is Status.OVERDUE
+
+
 def test_a_renewal_is_overdue_after_a_twentieth_of_the_lifetime_and_says_what_stood_in_the_way():
     at = NOW - timedelta(days=4.5)
     assert row(snapshot(renewals={TOY.id: at})).status is Status.VALID

@@ -47,6 +47,7 @@ def test_a_name_has_one_canonical_form(text: str, name: str):
         ("a\n.example", "only letters, digits"),
         ("www.example.com\n", "only letters, digits"),
         ("a;b{}", "only letters, digits"),
+        ("mail@example.com", "it is an e-mail address, and chains are for host names and addresses"),
         ("https://a.example", "only letters, digits"),
         ("a.example:443", "only letters, digits"),
         ("-a.example", "begins or ends with a hyphen"),

@@ -130,6 +130,8 @@ class AcmeSource(Source):
         return next((reason for reason in reasons if reason), "")
 
     def _why_not_the_name(self, name: str, state: RequestState) -> str:
+        if name.endswith(".onion"):
+            return f"{name} is an onion service, which can't be proved here"
         if is_address(name) and not self.addresses:
             return f"{name} is an address, which it is not asked for (addresses = false)"
         if self.names == "public" and not is_public(name):
