@@ -14,7 +14,6 @@ from agent.errors import SourceError
 from agent.sources.acme.at_once import at_once
 from agent.sources.acme.challenges.challenge_type import ChallengeType
 from agent.sources.acme.challenges.method import Answer, Method, Outlook
-from agent.sources.acme.steps import OrderStep
 from agent.system.names import WILDCARD, is_address
 
 if TYPE_CHECKING:
@@ -54,7 +53,6 @@ class Dns01Method(Method):
     def present(self, answers: Sequence[Answer], *, retry_at: datetime) -> None:
         """Have all records made in one go, a domain and its wildcard beside each other. Raises `SourceError`."""
         records = [replace(self._record(each.domain), value=_digest(each.key_authorization)) for each in answers]
-        self.context.progress(OrderStep.CHALLENGES, f"records for {len(records)} names are written into the DNS")
         self._published += records
         self.context.dns01.publish(records)
 
