@@ -30,8 +30,18 @@ DNS_HINTS = {
     **{kind: HINTS[kind] for kind in ("caa", "dnssec")},
 }
 """Where the CA reads a TXT record that was made for it."""
+LASTING = "Compare the TXT record at {record} with what it has to be: chainwright acme persist '{name}'"
+LASTING_HINTS = {**DNS_HINTS, "dns": LASTING, "unauthorized": LASTING, "malformed": LASTING}
+"""Where the CA reads a TXT record that a person has set."""
+ON_TLS = (
+    "Let port 443 of {name} be reached from the internet, and lead to this machine's TLS without another server between"
+)
+TLS_HINTS = {kind: HINTS[kind] for kind in ("dns", "caa", "dnssec")}
+"""Where the CA looks at a certificate on port 443."""
 HINTS_BY_METHOD = {
+    "dns-persist-01": (LASTING_HINTS, LASTING),
     "dns-01": (DNS_HINTS, "Let each name server of {domain} show the world the TXT record at {record}"),
+    "tls-alpn-01": (TLS_HINTS, ON_TLS),
 }
 """Type of challenge -> what to do by the type of the problem, and else."""
 RECORDS = {"dns-01": "_acme-challenge", "dns-persist-01": "_validation-persist"}

@@ -194,6 +194,15 @@ EXAMPLES: list[AgentError] = [
     order.ChallengeMissing(CA, [SHOP], ["http-01"], ["dns-01"]),
     validation.ValidationFailed(LE, [TIMEOUT], AT, passed=frozenset({SHOP})),
     validation.ValidationFailed(LE, [validation.NameFailure("", "serverInternal", "")], AT),
+    validation.ValidationFailed(
+        LE, [validation.NameFailure(f"*.{WWW}", "unauthorized", "No TXT record found", "dns-01")], AT
+    ),
+    validation.ValidationFailed(
+        LE, [validation.NameFailure(f"*.{WWW}", "unauthorized", "policy mismatch", "dns-persist-01")], AT
+    ),
+    validation.ValidationFailed(
+        LE, [validation.NameFailure(WWW, "unauthorized", "Incorrect validation certificate", "tls-alpn-01")], AT
+    ),
     validation.NamesRejected(LE, [validation.NameFailure(WWW, "rejectedIdentifier", "no valid public suffix")], AT),
     limits.RateLimitAhead(LE, "300 of 300 new orders in 3 hours are used up", AT, "It goes on by itself then."),
     limits.RateLimitInForce(LE, f"validations of {WWW}", AT, frozenset({WWW})),

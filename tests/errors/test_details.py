@@ -171,3 +171,42 @@ def test_values_that_pydantic_would_quote_are_not_shown():
 )
 def test_times_are_written_in_the_largest_whole_unit(window: timedelta, words: str):
     assert in_words(window) == words
+
+
+@pytest.mark.parametrize(
+    ("failure", "cure"),
+    [
+        (
+            NameFailure("*.example.com", "dns", "NXDOMAIN", "dns-01"),
+            (
+                "Correct the DNS of example.com: each of its name servers must answer, and have the TXT record at "
+                "_acme-challenge.example.com, then: chainwright renew"
+            ),
+        ),
+        (
+            NameFailure("*.example.com", "malformed", "-", "dns-01"),
+            (
+                "Let each name server of example.com show the world the TXT record at _acme-challenge.example.com, "
+                "then: chainwright renew"
+            ),
+        ),
+        (
+            NameFailure("*.example.com", "unauthorized", "-", "dns-persist-01"),
+            (
+                "Compare the TXT record at _validation-persist.example.com with what it has to be: "
+                "chainwright acme persist '*.example.com', then: chainwright renew"
+            ),
+        ),
+        (
+            NameFailure(WWW, "connection", "refused", "tls-alpn-01"),
+            (
+                "Let port 443 of www.example.com be reached from the internet, and lead to this machine's TLS without another "
+                "server between, then: chainwright renew"
+            ),
+        ),
+    ],
+)
+def test_the_cure_of_a_failed_validation_is_that_of_its_challenge(failure: NameFailure, cure: str):
+    error = ValidationFailed(LE, [failure], AT)
+    assert error.problem.fix == cure
+    assert error.problem.cause == f"Let's Encrypt could not validate {failure}."
