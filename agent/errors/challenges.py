@@ -65,3 +65,34 @@ class NothingProves(SourceError):
     def failed(self) -> frozenset[str]:
         """Names that nothing proves."""
         return frozenset(self.names)
+
+
+class AnotherNode(SourceError):
+    """The command of the settings says that this machine is not the one that asks now, as the second of a pair."""
+
+    code = "source.another_node"
+    counts = False
+    cause = "The CA is not asked by this machine now, as only_if says ({program}: {why})."
+    where = WHERE
+    fix = "Nothing has to be done if another machine holds the addresses; else look what the command says."
+    detail = "{said}"
+    program: str
+    why: str
+    retry_at: datetime
+    said: str = ""
+
+
+class WindowUnopened(SourceError):
+    """The command that lets a CA's challenges in has failed."""
+
+    code = "source.window_unopened"
+    counts = False
+    cause = "The way for a CA to {names:few} was not opened, so it was not told to look: {program} failed: {why}."
+    where = WHERE
+    fix = f"Run it by hand and see what it says, {AGAIN}"
+    detail = "{said}"
+    program: str
+    why: str
+    names: Sequence[str]
+    retry_at: datetime
+    said: str = ""

@@ -191,6 +191,8 @@ EXAMPLES: list[AgentError] = [
     challenges.NothingProves(
         LE, [challenges.Obstacle(f"*.{WWW}", "dns-01", f"no table [dns.NAME] serves {WWW}: add one")], AT
     ),
+    challenges.AnotherNode("/usr/local/sbin/is-active", "ended with exit code 1", AT),
+    challenges.WindowUnopened("/usr/local/sbin/window", "ended with exit code 1", [WWW], AT, "Error: no such set"),
     order.ChallengeMissing(CA, [SHOP], ["http-01"], ["dns-01"]),
     validation.ValidationFailed(LE, [TIMEOUT], AT, passed=frozenset({SHOP})),
     validation.ValidationFailed(LE, [validation.NameFailure("", "serverInternal", "")], AT),

@@ -39,6 +39,8 @@ def test_waiting_for_the_ca_or_for_this_machine_is_no_failure_in_a_row():
     assert codes == {
         *("ca_busy", "rate_limited", "names_paused", "rate_limit_ahead", "rate_limit_in_force", "preflight"),
         *(
+            "another_node",
+            "window_unopened",
             "answered_by_another",
             "port_forbidden",
             "port_unusable",

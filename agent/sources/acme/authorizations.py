@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors.name import NameInvalid
 from agent.sources.acme.at_once import at_once
+from agent.sources.acme.challenges.challenge_type import ChallengeType
 from agent.sources.acme.challenges.method import Answer
 from agent.sources.acme.challenges.methods import methods_of
 from agent.sources.acme.challenges.prospects import Prospects
@@ -20,7 +21,6 @@ from agent.system.names import WILDCARD, parse_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from agent.sources.acme.challenges.challenge_type import ChallengeType
     from agent.sources.acme.challenges.method import Method
     from agent.sources.acme.challenges.prospects import Offered
     from agent.sources.acme.order_task import OrderTask
@@ -52,6 +52,8 @@ class Authorizations:
         self.prospects = Prospects(self._methods, self._doubted, self._tell)
         self._ca = task.source.ca
         self._chosen: dict[str, Method] = {}
+        self._windows, self._window = task.ca.windows, ""
+        self._ports = {ChallengeType.HTTP_01: task.source.http_port, ChallengeType.TLS_ALPN_01: task.source.tls_port}
         self._doubtful: Counter[str] = Counter()
         self._read_at = UNMOVED
 
@@ -151,6 +153,12 @@ class Authorizations:
         """Take the answers away again."""
         for each in self._methods:
             each.clean_up()
+        if self._window:
+            failed = self._windows.close(self._window)
+            self._window = ""
+            if failed:
+                said = f"the challenge_window of {self._ca} was not closed ({failed}); it is tried again with the next order"
+                self._context.progress(OrderStep.CHALLENGES, said)
 
     def _authorization(self, url: str) -> Authorization:
         return self._client.authorization(self._context, url)
@@ -185,7 +193,15 @@ class Authorizations:
         for method, those in answers.items():
             if those:
                 method.present(those, retry_at=self._checks.retry_at)
+        self._open({method.type: [each.domain for each in those] for method, those in answers.items() if those})
         return told
+
+    def _open(self, answered: Mapping[ChallengeType, Sequence[str]]) -> None:
+        """Have a firewall let the CA in, as long as it looks. Raises `WindowUnopened`."""
+        ports = {type_: port for type_, port in self._ports.items() if type_ in answered}
+        names = {name for type_ in ports for name in answered[type_]}
+        if not self._window:
+            self._window = self._windows.open(ports.values(), names, self._checks.retry_at)
 
     def _answer(self, name: str, challenge: Challenge) -> Answer:
         token = challenge.token

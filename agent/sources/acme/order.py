@@ -57,6 +57,7 @@ def obtain(source: AcmeSource, request: Request, context: OrderContext, *, time_
     It's tried once more where the CA did not know the account any more and does now.
     """
     ca = ca_context_of(source, context)
+    ca.windows.check_node(context)
     with ca.order_locks.taken(request.names, context):
         try:
             try:

@@ -18,7 +18,7 @@ from agent.pki.chain import Chain, KeyType, Purpose
 from agent.sources.acme.challenges.challenge_type import ChallengeType
 from agent.sources.acme.limit_rules import LimitSettings
 from agent.sources.acme.provable import why_not_provable
-from agent.sources.acme.values import KNOWN_DIRECTORIES, TITLES, DirectoryUrl, ExternalAccount, Mails
+from agent.sources.acme.values import KNOWN_DIRECTORIES, TITLES, Argv, DirectoryUrl, ExternalAccount, Mails
 from agent.system.names import is_address, is_public
 
 MOST_NAMES = 100
@@ -75,6 +75,15 @@ class AcmeSource(Source):
     resolvers: Resolvers = Field((), description="DNS servers to ask there; by default those of the system")
     dns_port: Port = Field(53, description="where the servers of zones answer; not 53 for test CAs only")
     http_port: Port = Field(80, description="where the CA looks for answers to HTTP-01; not 80 for test CAs only")
+    only_if: Argv = Field(
+        (),
+        description="command that ends with 0 where this machine is to ask the CA now, for one of a pair; by default it asks",
+    )
+    challenge_window: Argv = Field(
+        (),
+        description="command that opens the way to this machine for challenges, and closes it: with {action}, {ports}, "
+        "{families}, {names} and {id} in its arguments",
+    )
     tls_port: Port = Field(443, description="where the CA looks for answers to TLS-ALPN-01; not 443 for test CAs only")
 
     @property

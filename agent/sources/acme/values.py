@@ -40,6 +40,16 @@ MAILBOX = re.compile(r"[A-Za-z0-9_.+~=-]{1,64}")
 KEY_ID = re.compile(r"[!-~]{1,256}")
 
 
+def _program(argv: tuple[str, ...]) -> tuple[str, ...]:
+    if argv and not argv[0].startswith("/"):
+        raise ValueError("must begin with the path of a program, for example /usr/local/sbin/window")
+    return argv
+
+
+Argv = Annotated[tuple[str, ...], AfterValidator(_program), Field(max_length=100)]
+"""A program by its path, with its arguments; empty: none."""
+
+
 def _directory(text: str) -> str:
     if text in KNOWN_DIRECTORIES:
         return text
