@@ -106,7 +106,7 @@ def account(directory: Path, key=None, *, server: str = DIRECTORY, name: str = "
 
 def known(source, key):
     """Answer as a CA that knows the account of each key."""
-    return Account(source.directory_url, URL, thumbprint(key))
+    return Account(source.origin, URL, thumbprint(key))
 
 
 def imported(appliance: Deployed, directory: Path, look_up=known, *, client: str = "certbot", dry_run: bool = False):
