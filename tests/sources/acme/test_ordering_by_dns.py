@@ -147,7 +147,7 @@ def test_a_type_that_the_ca_does_not_offer_is_no_error_unless_none_is_left(
 def test_what_is_missing_is_shown_for_each_name_and_method(at: Opened, pebble_with, zones: Zones, zone: str):
     zones.host(f"www.{zone}")
     orderer, _records = by_dns(at, pebble_with(dns_place=zones.place), zones, resolvers=zones.place)
-    seen = AccountAdmin(orderer.source, orderer.context).look([f"www.{zone}", f"*.{zone}"])
+    seen = AccountAdmin(orderer.source, orderer.context, "acme").look([f"www.{zone}", f"*.{zone}"])
     missing = f"no table [dns.NAME] holds the zone of {{}}{zone}: add one"
     assert [(each.name, each.method, each.obstacle.why if each.obstacle else "") for each in seen.ways] == [
         (f"www.{zone}", "http-01", ""),
