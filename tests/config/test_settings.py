@@ -394,6 +394,40 @@ def test_an_error_names_file_table_key_and_what_is_allowed(case: str, appliance:
     assert one_error(appliance, text) == f"chainwright.toml: {expected}"
 
 
+SOLVERS = {
+    "the same zone": (
+        'zones = ["a.test", "b.test"]\n[dns.other]\nplugin = "rfc2136"\nkey_name = "k"\nsecret = "YQ=="\nzones = ["b.test"]',
+        '[dns.other] zones: names "b.test", which [dns.home] serves',
+    ),
+    "every zone": (
+        '[dns.other]\nplugin = "rfc2136"\nkey_name = "k"\nsecret = "YQ=="',
+        "[dns.other]: serves every zone, as [dns.home] does: name the zones of one of them",
+    ),
+    "twice": ('zones = ["a.test", "a.test"]', '[dns.home] zones: names "a.test" twice'),
+    "an address": ('zones = ["192.0.2.1"]', "[dns.home] zones[#1]: must be the name of a zone, not an address"),
+    "a secret": ('zones = ["a.test"]\nalgorithm = "none"', "[dns.home] algorithm: must be one of hmac-sha256, "),
+}
+
+
+@pytest.mark.parametrize("case", SOLVERS)
+def test_a_table_of_a_solver_that_cannot_work_is_refused(case: str, appliance: ToyAppliance):
+    text, said = SOLVERS[case]
+    appliance.settings(f'[dns.home]\nplugin = "rfc2136"\nkey_name = "k"\nsecret = "YQ=="\n{text}\n', mode=0o600)
+    assert refused(appliance)[0].startswith(f"chainwright.toml: {said}")
+
+
+def test_two_tables_of_one_kind_serve_zones_of_their_own_and_show_no_secret(appliance: ToyAppliance):
+    table = 'plugin = "rfc2136"\nkey_name = "k"\nsecret = "c2VjcmV0"\n'
+    text = f'[dns.a]\n{table}zones = ["A.test"]\n[dns.b]\n{table}enabled = true\ntimeout = 5\n'
+    appliance.settings(text, mode=0o600)
+    settings, _ = appliance.load()
+    found = {name: (each.plugin, each.zones, each.timeout) for name, each in settings.dns_solvers.items()}
+    assert found == {"a": ("rfc2136", ("a.test",), 120.0), "b": ("rfc2136", (), 5.0)}
+    shown = "\n".join(toml_lines(shown_tables(settings), origin=False))
+    assert '[dns.a]\nenabled = true\nplugin = "rfc2136"\nzones = ["a.test"]\n' in shown
+    assert "c2VjcmV0" not in shown
+
+
 def test_an_unknown_plugin_is_compared_with_those_installed(appliance: ToyAppliance):
     installed = ", ".join(sorted({each.name for each in appliance.registry().plugins}))
     assert "tunnel" in installed

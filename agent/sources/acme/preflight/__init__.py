@@ -1,11 +1,6 @@
 """What is looked at before a CA is asked, because a failed validation costs budget and the CA's words are few.
 
 ```
-exchange    one question to a zone's own servers
-memory      what several orders ask is asked once
-answer      what the DNS says of a name
-resolvers   the DNS as this network sees it
-authority   the DNS as a CA sees it
 caa         whether this CA may issue
 addresses   whether the name exists, and a CA can go there
 reach       whether it leads here
