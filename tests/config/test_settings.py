@@ -724,7 +724,7 @@ lifetime_days = 90  # default
 [source.local]
 lifetime_days = 30  # {extra}"""
     )
-    assert tables[7].to_json()["table"] == ["modules", "tunnel"]
+    assert tables[8].to_json()["table"] == ["modules", "tunnel"]
     assert tables[7].to_json()["values"]["password"] == {"value": "********", "origin": str(main)}
 
 

@@ -30,8 +30,12 @@ APART = ("agent.registry", "agent.contract", "agent.testing")
 """The registry asks, a class of the contract asks itself, and the kit of tests asks on purpose."""
 ASKED_ELSEWHERE = {
     ("agent.operations.revocation.revoke_at_ca", "source.revoke"): "a SourceHandle",
-    ("agent.sources.acme.authorizations.Authorizations._answer", "self._answers.present"): "answers to HTTP-01",
-    ("agent.sources.acme.authorizations.Authorizations.clean_up", "self._answers.clean_up"): "answers to HTTP-01",
+    ("agent.engine.source_context._answers_of", "store.account_keys.present"): "a table of the store",
+    ("agent.planning.orders.Orders._due_at", "source.due"): "a SourceHandle",
+    ("agent.sources.acme.authorizations.Authorizations._presented", "method.present"): "a way to answer challenges",
+    ("agent.sources.acme.authorizations.Authorizations.clean_up", "each.clean_up"): "a way to answer challenges",
+    ("agent.sources.acme.challenges.http_01.Http01Method.clean_up", "self._answers.clean_up"): "answers to HTTP-01",
+    ("agent.sources.acme.challenges.http_01.Http01Method.present", "self._answers.present"): "answers to HTTP-01",
 }
 """Calls of something whose type the reader doesn't know, and what it is."""
 
