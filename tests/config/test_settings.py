@@ -725,7 +725,7 @@ lifetime_days = 90  # default
 lifetime_days = 30  # {extra}"""
     )
     assert tables[8].to_json()["table"] == ["modules", "tunnel"]
-    assert tables[7].to_json()["values"]["password"] == {"value": "********", "origin": str(main)}
+    assert tables[8].to_json()["values"]["password"] == {"value": "********", "origin": str(main)}
 
 
 def test_what_is_shown_is_toml_whatever_characters_a_text_has(appliance: ToyAppliance):
