@@ -1,15 +1,23 @@
 """Baseline of chains of an ACME CA: only the requests of RFC 8555, nothing stored, nothing checked.
 
 python bench/bare_acme.py DIRECTORY_URL TRUST ACCOUNT_KEY NAME... [--concurrency 8]
+
+With a `Zone` names are proved by DNS-01: an update of the zone before the CA is told, and one after it.
 """
 
 import argparse
+import hashlib
 import json
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
+import dns.name
+import dns.query
+import dns.tsig
+import dns.update
 import josepy
 import requests
 from acme import jws
@@ -23,11 +31,40 @@ FIRST_POLL, LONGEST_POLL = 0.02, 1.0
 """Seconds until the first poll of an order, and the most between two polls."""
 
 
+@dataclass(frozen=True)
+class Zone:
+    """A zone with the server that takes updates of it (RFC 2136)."""
+
+    name: str
+    address: str
+    port: int
+    key: dns.tsig.Key
+
+    def add(self, owner: str, value: str) -> None:
+        update = self._update()
+        update.add(self._name(owner), 60, "TXT", f'"{value}"')
+        dns.query.tcp(update, self.address, 10, self.port)
+
+    def delete(self, owner: str, value: str) -> None:
+        update = self._update()
+        update.delete(self._name(owner), "TXT", f'"{value}"')
+        dns.query.tcp(update, self.address, 10, self.port)
+
+    def _update(self) -> dns.update.UpdateMessage:
+        return dns.update.UpdateMessage(self.name, keyring=self.key)
+
+    @staticmethod
+    def _name(owner: str) -> dns.name.Name:
+        return dns.name.from_text(owner)
+
+
 class Client:
     """An account at a CA."""
 
-    def __init__(self, url: str, trust: str, key: josepy.JWK, connections: int) -> None:
+    def __init__(self, url: str, trust: str, key: josepy.JWK, connections: int, *, zone: Zone | None = None) -> None:
         self.key = key
+        self.zone = zone
+        self.thumbprint = josepy.b64encode(key.thumbprint()).decode()
         self.http = requests.Session()
         self.http.trust_env = False
         self.http.verify = trust
@@ -81,11 +118,19 @@ class Client:
         )
         answer = self.post(self.directory["newOrder"], {"identifiers": [{"type": "dns", "value": name}]})
         order, url = answer.json(), answer.headers["Location"]
+        type_, values = "dns-01" if self.zone else "http-01", []
         for each in order["authorizations"]:
             authorization = self.post(each).json()
             if authorization["status"] == "pending":
-                self.post(next(one["url"] for one in authorization["challenges"] if one["type"] == "http-01"), {})
+                challenge = next(one for one in authorization["challenges"] if one["type"] == type_)
+                if self.zone:
+                    authorized = f"{challenge['token']}.{self.thumbprint}".encode()
+                    values.append(josepy.b64encode(hashlib.sha256(authorized).digest()).decode())
+                    self.zone.add(f"_acme-challenge.{name}", values[-1])
+                self.post(challenge["url"], {})
         order = self.until(url, "ready", "valid")
+        for each in values:
+            self.zone.delete(f"_acme-challenge.{name}", each)
         order = self.post(order["finalize"], {"csr": josepy.b64encode(csr.public_bytes(Encoding.DER)).decode()}).json()
         if order["status"] != "valid":
             order = self.until(url, "valid")
@@ -94,7 +139,7 @@ class Client:
 
 def main(arguments: argparse.Namespace) -> None:
     key = josepy.JWKEC(key=load_pem_private_key(Path(arguments.account_key).read_bytes(), None))
-    client = Client(arguments.directory, arguments.trust, key, arguments.concurrency)
+    client = Client(arguments.directory, arguments.trust, key, arguments.concurrency, zone=arguments.zone)
     with ThreadPoolExecutor(arguments.concurrency) as pool:
         chains = list(pool.map(client.obtain, arguments.names))
     assert all("END CERTIFICATE" in chain for chain in chains)
@@ -107,4 +152,5 @@ if __name__ == "__main__":
     parser.add_argument("account_key")
     parser.add_argument("names", nargs="+")
     parser.add_argument("--concurrency", type=int, default=8)
+    parser.set_defaults(zone=None)
     main(parser.parse_args())

@@ -1,10 +1,11 @@
 """(f) Chains of an ACME CA, one for each name, beside a bare protocol loop with as many connections, and beside others.
 
-python bench/orders.py [NAMES...] [--sleep SECONDS] [--times N] [--peers]
+python bench/orders.py [NAMES...] [--sleep SECONDS] [--times N] [--dns] [--peers]
 
 The CA is Pebble 2.10 without authorizations that can be used again; with `--sleep 5`, its own default, a validation takes up to
 4 s more. An nginx answers its challenges. Bare loop and agent run in a process that is up, as the agent is, but for "as a
-command"; the agent keeps all that it does, and looks at DNS before. `--peers`: Debian's certbot and lego as well, once, one
+command"; the agent keeps all that it does, and looks at DNS before. `--dns`: by DNS-01, in a zone of BIND that both change by
+RFC 2136; the loop asks no server whether it has the records. `--peers`: Debian's certbot and lego as well, once, one
 name after the other; they take about 4 s for each.
 """
 
@@ -19,7 +20,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,9 +37,11 @@ from agent.system.layout import Layout
 
 if TYPE_CHECKING:
     from support.cas.pebble import Pebble
+    from support.servers.zones import Zones
 
 sys.path.insert(0, str(HERE.parent / "tests"))  # the tests' CA is this one's too
-TRUST = "/listener-root.pem"
+TRUST, SECRET = "/listener-root.pem", "/tsig.key"
+ZONE = "example.test"
 LABELS = {
     "bare": "bare loop",
     "alone": "orders alone",
@@ -60,11 +63,12 @@ STATELESS = 'location ~ "^/\\.well-known/acme-challenge/([-_A-Za-z0-9]+)$" {{ re
 
 
 class Scene:
-    """A CA, an nginx that answers it, and an appliance that has only local chains."""
+    """A CA, an nginx or a zone that answers it, and an appliance that has only local chains."""
 
-    def __init__(self, place: Path, ca: Pebble, names: int) -> None:
+    def __init__(self, place: Path, ca: Pebble, names: int, zones: Zones | None) -> None:
         self.place = place
         self.ca = ca
+        self.zones = zones
         self.names = names
         self.fresh = iter(range(10**6))
         self.key_file = place / "bare.key"
@@ -75,7 +79,7 @@ class Scene:
         self.template = Appliance(place / "template")
         self.template.toy(names)
         settings = self.template.etc / "chainwright.toml"
-        settings.write_text(self._settings() + settings.read_text())
+        settings.write_text(self._settings() + settings.read_text() + self._solver())
         shutil.copy(ca.trust_file, self.template.root / TRUST.strip("/"))
         process(*self.template.command("boot"))()
         with Store.open(Layout(self.template.root)) as store:
@@ -85,7 +89,23 @@ class Scene:
     def _settings(self) -> str:
         return (
             f'sources = ["uploaded", "acme", "local"]\nacme.directory = "{self.ca.directory_url}"\nacme.trust = "{TRUST}"\n'
-            f'acme.names = "any"\nacme.http_port = {self.ca.http_port}\nacme.resolvers = "{self.ca.dns.address}"\n'
+            f'acme.names = "any"\nacme.http_port = {self.ca.http_port}\n'
+            f'acme.resolvers = "{self.zones.place if self.zones else self.ca.dns.address}"\n'
+            f'acme.challenges = ["{"dns-01" if self.zones else "http-01"}"]\n'
+        )
+
+    def _solver(self) -> str:
+        """Return the tables of the zone."""
+        if self.zones is None:
+            return ""
+        secret = self.template.root / SECRET.strip("/")
+        secret.write_text(self.zones.key.secret)
+        secret.chmod(0o600)
+        address, _, port = self.zones.place.rpartition(":")
+        return (
+            f'\n[dns01]\nresolvers = "{self.zones.place}"\n[dns.zone]\nplugin = "rfc2136"\nzones = ["{ZONE}"]\n'
+            f'server = "{address}"\nport = {port}\nkey_name = "{self.zones.key.name}"\nsecret_file = "{SECRET}"\n'
+            f'check_servers = ["{self.zones.place}"]\n'
         )
 
     def _answer(self, ours: str, bare: str) -> None:
@@ -115,7 +135,13 @@ class Scene:
             "trust": str(self.ca.trust_file),
             "account_key": str(self.key_file),
         }
-        bare_acme.main(argparse.Namespace(**where, names=names, concurrency=8))
+        bare_acme.main(argparse.Namespace(**where, names=names, concurrency=8, zone=self._zone()))
+
+    def _zone(self) -> bare_acme.Zone | None:
+        if self.zones is None:
+            return None
+        address, _, port = self.zones.place.rpartition(":")
+        return bare_acme.Zone(ZONE, address, int(port), self.zones.key.for_dnspython)
 
     def copy(self) -> None:
         """Let `command` and `resident` be about a fresh copy of the appliance."""
@@ -186,27 +212,29 @@ class Scene:
 
 
 @contextmanager
-def scene(names: int, sleep: int) -> Iterator[Scene]:
+def scene(names: int, sleep: int, *, dns: bool) -> Iterator[Scene]:
     from support.cas.pebble import Options, Pebble
+    from support.servers.zones import Zones
 
-    with tempfile.TemporaryDirectory(prefix="chainwright-bench-") as directory:
+    with tempfile.TemporaryDirectory(prefix="chainwright-bench-") as directory, ExitStack() as opened:
         place = Path(directory)
         place.chmod(0o755)  # nginx's workers read the webroot
         (place / "ca").mkdir()
-        ca = Pebble(place / "ca", Options(sleep=sleep))
-        try:
-            made = Scene(place, ca, names)
-            try:
-                yield made
-            finally:
-                made.close()
-        finally:
-            ca.close()
+        (place / "zones").mkdir()
+        zones = Zones(place / "zones") if dns else None
+        if zones:
+            opened.callback(zones.close)
+            zones.add(ZONE, secondary=False)
+        ca = Pebble(place / "ca", Options(sleep=sleep, dns_place=zones.place if zones else ""))
+        opened.callback(ca.close)
+        made = Scene(place, ca, names, zones)
+        opened.callback(made.close)
+        yield made
 
 
-def measure(names: int, sleep: int, times: int, *, peers: bool) -> None:
+def measure(names: int, sleep: int, times: int, *, dns: bool, peers: bool) -> None:
     costs: dict[str, list[float]] = defaultdict(list)
-    with scene(names, sleep) as made:
+    with scene(names, sleep, dns=dns) as made:
         runs: dict[str, Callable[[], object]] = {
             "bare": made.counted(made.bare, costs["bare"]),
             "resident": Prepared(made.copy, made.counted(made.resident, costs["resident"])),
@@ -218,7 +246,8 @@ def measure(names: int, sleep: int, times: int, *, peers: bool) -> None:
             others = {name: made.counted(getattr(made, name), costs[name]) for name in ("certbot", "lego")}
             taken |= interleaved(1, **others)
     costs["alone"] = costs["resident"]
-    head(f"{names} chains, validation {f'0 to {sleep - 1} s' if sleep else 'at once'}", "the bare loop")
+    by = "DNS-01" if dns else "HTTP-01"
+    head(f"{names} chains by {by}, validation {f'0 to {sleep - 1} s' if sleep else 'at once'}", "the bare loop")
     for name, label in LABELS.items():
         if name in taken:
             row(f"{label} ({statistics.mean(costs[name]):.1f} requests)", taken[name], taken["bare"])
@@ -229,7 +258,8 @@ if __name__ == "__main__":
     parser.add_argument("names", nargs="*", type=int, default=[1, 20, 100])
     parser.add_argument("--sleep", type=int, default=0)
     parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--dns", action="store_true")
     parser.add_argument("--peers", action="store_true")
     given = parser.parse_args()
     for count in given.names:
-        measure(count, given.sleep, given.times, peers=given.peers)
+        measure(count, given.sleep, given.times, dns=given.dns, peers=given.peers and not given.dns)

@@ -30,6 +30,9 @@ TABLES = [
 ]
 OF_THE_CORE = {"source.crashed", "source.cancelled", "source.held", "source.key_given_up", "source.not_revocable"}
 """Of every source."""
+ON_OTHER_PAGES = ("agent.errors.dns", "agent.errors.persist", "plugins.")
+"""Modules whose errors are told of where records are: docs/dns.md, docs/wildcards.md, and the pages of the solvers."""
+ALL = "all of them, in this order"
 
 
 def default_of(default: object) -> str:
@@ -42,26 +45,36 @@ def default_of(default: object) -> str:
 def test_every_setting_is_documented_with_its_default(heading: str, number: int, model: type[BaseModel]):
     tables = re.findall(r"(?:^\|.*\n)+", section(PAGE, heading), re.MULTILINE)
     table = {words(row[0])[0]: row for row in rows(tables[number]) if words(row[0])}
-    assert {name: row[2] for name, row in table.items()} == {
-        name: default_of(field.default) for name, field in model.model_fields.items()
-    }
-    for name in table:
+    wanted = {name: default_of(field.default) for name, field in model.model_fields.items()}
+    if model is AcmeSource:
+        wanted |= {"name": written(AcmeSource.name), "challenges": ALL}
+    assert {name: row[2] for name, row in table.items()} == wanted
+    for name in table.keys() & model.model_fields.keys():
         assert [each for each in bounds(model, name) if each not in re.findall(r"\d+", table[name][1])] == [], name
 
 
 def test_every_error_of_a_ca_is_named():
     listed = re.findall(r"`(source\.\w+)`", section(PAGE, "## When it fails"))
-    codes = {each.code for each in CLASSES if issubclass(each, SourceError) and is_concrete(each)}
+    errors = [each for each in CLASSES if issubclass(each, SourceError) and is_concrete(each)]
+    codes = {each.code for each in errors if not each.__module__.startswith(ON_OTHER_PAGES)}
     assert sorted(listed) == sorted(codes - OF_THE_CORE - {SourceError.code})
+
+
+def test_every_error_of_records_is_named():
+    listed = re.findall(r"`(source\.\w+)`", section("docs/dns.md", "## When it fails"))
+    assert sorted(listed) == sorted(
+        each.code for each in CLASSES if each.__module__ == "agent.errors.dns" and is_concrete(each)
+    )
 
 
 def test_the_settings_in_the_text_can_be_loaded(tmp_path: Path):
     for number, shown in enumerate(re.findall(r"```toml\n(.*?)```", (CHECKOUT / PAGE).read_text(), re.DOTALL)):
         root = tmp_path / str(number)
-        secret = root / "etc/chainwright/secrets/zerossl"
-        secret.parent.mkdir(parents=True)
-        secret.write_text("c2VjcmV0")
-        secret.chmod(0o600)
+        secrets = root / "etc/chainwright/secrets"
+        secrets.mkdir(parents=True)
+        for name in ("zerossl", "google"):
+            (secrets / name).write_text("c2VjcmV0")
+            (secrets / name).chmod(0o600)
         (root / "etc/chainwright/chainwright.toml").write_text(shown)
         settings, _registry = load(Layout(root), BUILT_IN)
         assert isinstance(settings.rungs["acme"].source, AcmeSource)
