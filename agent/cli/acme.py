@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from agent.cli.acme_records import persist, show_records, tell_of_void_records
+from agent.cli.acme_records import answers_of, persist, show_records, tell_of_void_records
 from agent.cli.apply import perform
 from agent.cli.chain_names import chain_named
 from agent.cli.commands import CommandGroup, Invocation, command
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from agent.sources.acme.messages import Account
     from agent.sources.acme.source import AcmeSource
 
+T = TypeVar("T")
 ACME = "acme"
 WOULD_FAIL = 3
 """Exit code: an order would fail."""
@@ -64,7 +66,7 @@ thumbprint  mK3mIvWcW1M0mC8YbF8sXk2v1n8y0q9y5y1o3m7m2xA
 def account(invocation: Invocation, register: bool, ca: str | None) -> None:
     """Show the account: its URL is what accounturi in a CAA record names (RFC 8657)."""
     with _cas(invocation, ca) as cas:
-        found = {each: each.admin.registered() if register else each.admin.account() for each in cas}
+        found = _of_each(cas, lambda admin: admin.registered() if register else admin.account())
     for account in found.values() if register else ():
         if account:
             _note(invocation, "account registered", account.url)
@@ -125,7 +127,8 @@ def _rolled_over(
     done, failed = dict[str, bool](), dict[str, SourceError]()
     for each in cas:
         try:
-            done[each.name] = each.admin.roll_over(changes[each.name].new, changes[each.name].earlier)
+            with each.handle.naming_its_table():
+                done[each.name] = each.admin.roll_over(changes[each.name].new, changes[each.name].earlier)
         except SourceError as error:
             failed[each.name] = error
     if not done:
@@ -145,7 +148,8 @@ def deactivate(invocation: Invocation, yes: bool, ca: str | None) -> None:
         tell_of_void_records(invocation, name)
         if not yes:
             raise ConfirmationFlagMissing("--yes")
-        cas[0].admin.deactivate()
+        with cas[0].handle.naming_its_table():
+            cas[0].admin.deactivate()
     _note(invocation, "account deactivated", name)
     instead = "Take acme out of sources" if name == ACME else f"Take the table of {name} out of the settings"
     again = "chainwright acme rekey" + ("" if name == ACME else f" --ca {name}")
@@ -174,17 +178,18 @@ def check(invocation: Invocation, names: tuple[str, ...], ca: str | None) -> int
     wanted = [parse_name(name) for name in names]
     _refuse_before_first_run(invocation)
     with _cas(invocation, ca) as cas:
-        seen = {each: each.admin.look(wanted) for each in cas}
+        seen = _of_each(cas, lambda admin: admin.look(wanted))
+    said = {each: [each.handle.of_its_table(line) for line in found.lines] for each, found in seen.items()}
     texts = {
         each: {
             "names": wanted,
             "in_vain": found.would_fail,
-            "findings": list(found.lines),
+            "findings": said[each],
             "methods": [_way(way) for way in found.ways],
         }
         for each, found in seen.items()
     }
-    _show(invocation, texts, {each: [*found.lines, *_table_of_ways(found)] for each, found in seen.items()})
+    _show(invocation, texts, {each: [*said[each], *_table_of_ways(found)] for each, found in seen.items()})
     return WOULD_FAIL if all(found.would_fail for found in seen.values()) else 0
 
 
@@ -307,6 +312,13 @@ def _cas(invocation: Invocation, name: str | None) -> Iterator[list[ConfiguredCa
         if not cas:
             raise UnknownCa(str(name), [each.name for each, _ in found])
         yield cas
+
+
+def _of_each(cas: Sequence[ConfiguredCa], ask: Callable[[AccountAdmin], T]) -> dict[ConfiguredCa, T]:
+    """Return what there is to say of each CA; one of several that can't be asked is told, and the others are asked."""
+    asked = [(each.handle, functools.partial(ask, each.admin)) for each in cas]
+    found, _ = answers_of(asked)
+    return {each: found[each.name] for each in cas if each.name in found}
 
 
 def _the_only(values: Sequence[str], cas: Sequence[ConfiguredCa]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,8 +17,11 @@ from agent.errors.problem import rfc3339
 
 if TYPE_CHECKING:
     from agent.engine.engine import Engine
+    from agent.errors.source import SourceError
     from agent.model.persistent import PersistentLook
+    from agent.registry.sources import SourceHandle
 
+T = TypeVar("T")
 HASHED = "sha-256/"
 """In records of draft -02, which hash the account's key too."""
 GROUP = "acme"
@@ -51,14 +55,14 @@ def persist(invocation: Invocation, names: tuple[str, ...], until: datetime | No
     from agent.operations.records import store_looks
 
     engine = Engine(invocation.layout, who="chainwright acme persist")
-    looks = _looks(engine, _domains(names), ca)
+    looks, are_all = _looks(engine, _domains(names), ca)
     store_looks(engine, looks)
     looks = [each.ending(until) for each in looks] if until else looks
     if invocation.as_json:
         print_json({"records": [_json(each) for each in looks]})
     else:
         show_records(looks)
-    return 0 if all(each.problem is None for each in looks) else MISSING
+    return 0 if are_all and all(each.problem is None for each in looks) else MISSING
 
 
 def _domains(names: Sequence[str]) -> list[str]:
@@ -72,8 +76,8 @@ def _domains(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _looks(engine: Engine, names: Sequence[str], ca: str | None) -> list[PersistentLook]:
-    """Return the records at one CA, or at all that take them. Raises `UnknownCa`, `SourceError`."""
+def _looks(engine: Engine, names: Sequence[str], ca: str | None) -> tuple[list[PersistentLook], bool]:
+    """Return the records at one CA, or at all that take them, and whether all could be asked. Raises like `answers_of`."""
     from typing import cast
 
     from agent.errors.usage import UnknownCa
@@ -87,8 +91,31 @@ def _looks(engine: Engine, names: Sequence[str], ca: str | None) -> list[Persist
         able = [each for each in chosen if each[0].persistent_names(names)]
         for each, _ in chosen if not able else ():
             note(f"{each.authority} has said that it does not take dns-persist-01 yet, or the settings leave it out.")
-        admins = [AccountAdmin(cast("Any", each.source), context, each.name) for each, context in able or chosen]
-        return [look for admin in admins for look in admin.records(names)]
+        admins = [
+            (each, AccountAdmin(cast("Any", each.source), context, each.name)) for each, context in able or chosen
+        ]
+        asked = [(each, functools.partial(admin.records, names)) for each, admin in admins]
+        answers, failed = answers_of(asked)
+        return [look for of_one in answers.values() for look in of_one], not failed
+
+
+def answers_of(asked: Sequence[tuple[SourceHandle, Callable[[], T]]]) -> tuple[dict[str, T], list[SourceError]]:
+    """Ask several CAs. One that can't be asked is told, and the others are asked. Raises `SourceError` where none can be."""
+    from agent.errors.source import SourceError
+
+    found: dict[str, T] = {}
+    failed: list[SourceError] = []
+    for handle, ask in asked:
+        try:
+            with handle.naming_its_table():
+                found[handle.name] = ask()
+        except SourceError as error:
+            failed.append(error)
+    if failed and not found:
+        raise failed[0]
+    for each in failed:
+        note("\n".join(each.problem.lines()))
+    return found, failed
 
 
 def tell_of_void_records(invocation: Invocation, source: str, *, new_key: bool = False) -> tuple[str, ...]:

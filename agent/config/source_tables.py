@@ -86,11 +86,22 @@ class SourceTables:
             self._tables.note(("sources",), self._tables.no_source(name))
 
     def _handle(self, source: Source, name: str = "") -> SourceHandle:
-        return SourceHandle(source, self._tables.guard, name=name)
+        table = _as_written(source.name, self._tables.tree.values.get(source.name), name)
+        return SourceHandle(source, self._tables.guard, name=name, table=table)
 
 
 def _reason(error: PluginError) -> str:
     return error.problem.cause.rstrip(".")
+
+
+def _as_written(kind: str, raw: Any, name: str) -> str:
+    """Return how people find the table of a source in the settings; empty: as it is always called."""
+    if not name or not is_array_of_tables(raw):
+        return ""
+    if len(raw) == 1:
+        return f"[[{kind}]]"
+    named = any(row.get("name") == name for row in raw)
+    return f'[[{kind}]] name = "{name}"' if named else f"the first [[{kind}]]"
 
 
 def _wrong_name(name: Any, taken: set[str], *, is_missing: bool) -> str:

@@ -41,7 +41,8 @@ def look(
 
     asked = {domain: replace(known[domain], names=names) for domain, names in by_domain(action.names).items()}
     try:
-        return look_at(cast("AcmeSource", source.source), list(asked.values()), action.waiting, context)
+        with source.naming_its_table():
+            return look_at(cast("AcmeSource", source.source), list(asked.values()), action.waiting, context)
     except SourceError as error:
         problem, now = error.problem, context.now()
     except Exception as error:

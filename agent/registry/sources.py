@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -31,8 +33,19 @@ MOST_FILES = 1000
 class SourceHandle:
     """A rung of the ladder. What a plugin's source says of itself is read once, and replaced where it can't be used."""
 
-    def __init__(self, source: Source, guard: Guard | None = None, *, own: bool | None = None, name: str = "") -> None:
-        """`own`: whether it is the core's; None: as its class says. `name`: of its table; empty: it is called like its class."""
+    def __init__(
+        self,
+        source: Source,
+        guard: Guard | None = None,
+        *,
+        own: bool | None = None,
+        name: str = "",
+        table: str = "",
+    ) -> None:
+        """`own`: whether it is the core's; None: as its class says. `name`: of its table; empty: it is called like its class.
+
+        `table`: as people find it in the settings, where it is one of several; empty: ``[NAME]``.
+        """
         self.source = source
         """What it was made from: the ``[source.NAME]`` table."""
         self._guard = guard or Guard()
@@ -40,6 +53,7 @@ class SourceHandle:
         self.name = name or source.name
         self.group = source.name
         """Sources of one group are CAs that stand in for each other: a chain of one of them is as good as one of another."""
+        self._table = table or f"[{self.group}]"
         self.failures: dict[str, PluginError] = {}
         """What can't be used of what the source says of itself, with the reason."""
         self.immediate: bool = self._flag("immediate")
@@ -127,7 +141,8 @@ class SourceHandle:
 
     def check_files(self, rooted: Callable[[str], Path]) -> None:
         """Have it check, without the network, what its orders would read. Raises `SourceError`, `SourceRaised`, `PluginHangs`."""
-        self._call("check_files", lambda: self.source.check_files(rooted), (SourceError,))
+        with self.naming_its_table():
+            self._call("check_files", lambda: self.source.check_files(rooted), (SourceError,))
 
     # For a CA
 
@@ -207,12 +222,27 @@ class SourceHandle:
     def _here(self, hook: str, work: Callable[[], T]) -> T:
         if not self._is_own:
             return self._guard.here(self._asked(hook), work, contract=(AgentError,))
-        try:
+        with self.naming_its_table():
             return work()
+
+    @contextmanager
+    def naming_its_table(self) -> Iterator[None]:
+        """Have errors of the core's source name the one of several tables that they are about."""
+        try:
+            yield
         except AgentError as error:
             if error.problem.where == self.group:
                 error.where = self.name
+            if error.problem.fix != (fix := self.of_its_table(error.problem.fix)):
+                error.fix = fix
             raise
+
+    def of_its_table(self, text: str) -> str:
+        """Return what is said of ``[acme]``, or of ``[acme.limits]``, as said of the one of several tables that is meant."""
+        if self._table == f"[{self.group}]":
+            return text
+        below = re.compile(rf"\[{re.escape(self.group)}\.\w+\]")
+        return below.sub(rf"\g<0> of {self._table}", text.replace(f"[{self.group}]", self._table))
 
 
 def offer_or_reason(source: SourceHandle, request: Request, state: RequestState) -> Offer:

@@ -10,6 +10,7 @@ import pytest
 from agent.config.loading import load
 from agent.config.settings import Settings
 from agent.config.shown import shown_tables, toml_lines
+from agent.errors.account import ExternalAccountRefused
 from agent.errors.settings import SettingsRefused
 from agent.sources import BUILT_IN
 from support.appliances.toy import ToyAppliance
@@ -56,6 +57,35 @@ def test_the_tables_stand_in_the_ladder_in_their_order_where_acme_is_named(appli
         "zerossl": "https://acme.zerossl.com/v2/DV90",
     }
     assert found.rungs["zerossl"].authority == "ZeroSSL"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("[acme]", {"acme": "[acme]"}),
+        ('[acme]\nname = "le"', {"le": "[acme]"}),
+        ("[[acme]]", {"acme": "[[acme]]"}),
+        (TWO, {"acme": "the first [[acme]]", "zerossl": '[[acme]] name = "zerossl"'}),
+    ],
+)
+def test_what_is_said_of_a_table_names_the_one_that_is_meant(appliance: ToyAppliance, text: str, names: dict[str, str]):
+    rungs = loaded(appliance, text).rungs.values()
+    cas = {each.name: each for each in rungs if each.group == "acme"}
+    assert {name: each.of_its_table("[acme]") for name, each in cas.items()} == names
+    below = {
+        name: "[acme.limits]" if table == "[acme]" else f"[acme.limits] of {table}" for name, table in names.items()
+    }
+    assert {name: each.of_its_table("[acme.limits]") for name, each in cas.items()} == below
+
+
+def test_errors_of_one_of_several_cas_name_its_table(appliance: ToyAppliance):
+    source = loaded(appliance, TWO).rungs["zerossl"]
+    with pytest.raises(ExternalAccountRefused) as raised, source.naming_its_table():
+        raise ExternalAccountRefused("ZeroSSL", "k1", "unknown")
+    problem = raised.value.problem
+    assert problem.where == "zerossl"
+    where = '[acme.external_account] of [[acme]] name = "zerossl"'
+    assert problem.fix == f"Correct kid and hmac_key in {where}; they may be too old, then get new ones."
 
 
 def test_one_table_may_have_a_name_of_its_own(appliance: ToyAppliance):

@@ -99,6 +99,21 @@ def test_the_second_is_asked_in_the_same_run_and_the_first_again_at_the_next_ren
     assert appliance.roots_of(appliance.ca)
 
 
+def test_one_that_is_down_keeps_nobody_from_looking_at_the_others(appliance: TwoCas, misbehaving: Misbehaving):
+    appliance.apply()
+    misbehaving.answers("/dir", Reply(503, body=b"down for maintenance"))
+    found = appliance.terminal.run("acme", "persist", SITE, "--json")
+    assert found.returncode == 3
+    assert [each["source"] for each in json.loads(found.stdout)["records"]] == ["second"]
+    assert found.stderr.startswith("acme: ")
+    alone = appliance.terminal.run("acme", "check", SITE, "--ca", "acme")
+    assert alone.returncode == 1
+    both = appliance.terminal.run("acme", "check", SITE)
+    assert both.returncode == 0
+    assert "a.example.test  http-01" in both.stdout
+    assert both.stderr.startswith("acme: ")
+
+
 def test_a_ca_that_delivers_something_else_is_passed_where_nothing_serves(appliance: TwoCas, misbehaving: Misbehaving):
     root = toy_ca.root()
     leaf = root.leaf("other.example.com").certificate
