@@ -98,6 +98,7 @@ def rekey(invocation: Invocation, ca: str | None) -> int:
     """
     from agent.model.aim import Aim
     from agent.operations.account_key import finish_key_change, key_changes
+    from agent.operations.records import distrust_looks
 
     with _cas(invocation, ca) as chosen, _cas(invocation, None) as all_of_them:
         owner = _the_only([each.handle.key_owner for each in chosen], chosen)
@@ -108,6 +109,7 @@ def rekey(invocation: Invocation, ca: str | None) -> int:
         done, failed = _rolled_over([each for each in cas if each.name in changes], changes)
     with invocation.locked_state(ACME) as state:
         finish_key_change(state, next(iter(changes.values())))
+        distrust_looks(state, [name for name, is_known in done.items() if void[name] or not is_known])
     for name, is_known in done.items():
         if void[name] and is_known:
             with _cas(invocation, name) as (changed,):
@@ -142,6 +144,8 @@ def _rolled_over(
 @click.pass_obj
 def deactivate(invocation: Invocation, yes: bool, ca: str | None) -> None:
     """Deactivate the account, which can't be undone (RFC 8555 section 7.3.6). Chains that it has ordered stay good."""
+    from agent.operations.records import distrust_looks
+
     _refuse_before_first_run(invocation)
     with _cas(invocation, ca) as cas:
         name = _the_only([each.name for each in cas], cas)
@@ -150,6 +154,8 @@ def deactivate(invocation: Invocation, yes: bool, ca: str | None) -> None:
             raise ConfirmationFlagMissing("--yes")
         with cas[0].handle.naming_its_table():
             cas[0].admin.deactivate()
+    with invocation.locked_state(ACME) as state:
+        distrust_looks(state, [name])
     _note(invocation, "account deactivated", name)
     instead = "Take acme out of sources" if name == ACME else f"Take the table of {name} out of the settings"
     again = "chainwright acme rekey" + ("" if name == ACME else f" --ca {name}")

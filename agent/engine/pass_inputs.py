@@ -211,7 +211,8 @@ def state_of(
 ) -> State:
     """Return what the store knows, as far as planning goes. `deferred`: orders that are not to be tried again yet."""
     roots, crosses, refusals = store.roots.all(), store.roots.crosses(), tuple(store.deployments.refusals())
-    records = tuple(store.persistent.all().values())
+    origins = {name: source.origin for name, source in inputs.settings.rungs.items()}
+    records = tuple(each.at(origins.get(each.source, each.origin)) for each in store.persistent.all().values())
     evidence = Evidence(
         ladder=tuple(inputs.settings.rungs.values()),
         chains=tuple(store.chains.records()),

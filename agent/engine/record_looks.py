@@ -23,11 +23,14 @@ AFTER_FAILURE = timedelta(minutes=30)
 """Before the next look, where the CA could not be asked for its part of the record."""
 
 
-def begin(store: Store, action: LookAtRecords, now: datetime) -> Mapping[str, PersistentLook]:
-    """Keep others from looking at the same for a while. Return what is known, by domain. Call inside `Store.write`."""
-    known = {each.domain: each for each in store.persistent.all().values() if each.source == action.source}
+def begin(store: Store, action: LookAtRecords, origin: str, now: datetime) -> Mapping[str, PersistentLook]:
+    """Keep others from looking at the same for a while. Return what is known, by domain. Call inside `Store.write`.
+
+    `origin`: of the source.
+    """
+    known = {each.domain: each.at(origin) for each in store.persistent.all().values() if each.source == action.source}
     asked = by_domain(action.names)
-    looks = {domain: known.get(domain) or PersistentLook(action.source, domain) for domain in asked}
+    looks = {domain: known.get(domain) or PersistentLook(action.source, domain, origin=origin) for domain in asked}
     begun = (replace(looks[domain], names=names, asked_at=now, next_at=now + BEGUN) for domain, names in asked.items())
     store.persistent.put(begun)
     return looks

@@ -153,7 +153,7 @@ class Workers:
             if key in self._records:
                 continue
             with store.write():
-                known = record_looks.begin(store, action, self._clock())
+                known = record_looks.begin(store, action, source.origin, self._clock())
             context = StoredSourceContext(
                 services, source, self._records.stop, {"names": list(action.names)}, holds=True
             )

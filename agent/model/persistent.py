@@ -82,6 +82,8 @@ class PersistentLook:
     """When it was right last."""
     right_value: str = ""
     """What it was to be then."""
+    origin: str = ""
+    """`Source.origin` of the CA that it was looked at for; empty: the account is another one since."""
     asked_at: datetime | None = None
     next_at: datetime | None = None
 
@@ -105,6 +107,13 @@ class PersistentLook:
     def ending(self, until: datetime) -> Self:
         """Return it with a record that is to end by its own words."""
         return replace(self, value=f"{self.value}; persistUntil={int(until.timestamp())}")
+
+    def at(self, origin: str) -> Self:
+        """Return what is known of it at a CA: nothing, if it was looked at for another one, but that it was right once."""
+        if self.origin == origin:
+            return self
+        unseen = replace(self, origin=origin, ca="", value="", proves=(), seen=0, servers=0, problem=None, until=None)
+        return replace(unseen, asked_at=None, next_at=None)
 
     @property
     def record(self) -> PersistentRecord:

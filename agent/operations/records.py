@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from agent.operations.locked_state import locked_state
 if TYPE_CHECKING:
     from agent.engine.engine import Engine
     from agent.model.persistent import PersistentLook
+    from agent.operations.locked_state import LockedState
 
 
 def store_looks(engine: Engine, looks: Sequence[PersistentLook], wait: float = 60.0) -> None:
@@ -21,6 +22,13 @@ def store_looks(engine: Engine, looks: Sequence[PersistentLook], wait: float = 6
         pairs = [(each, known[each.key]) for each in looks if each.key in known]
         same = [_as_known(*each) for each in pairs if set(each[1].names) <= set(each[0].names)]
         settle_record_looks(state.store, same)
+
+
+def distrust_looks(state: LockedState, sources: Collection[str]) -> None:
+    """Have the records of sources looked at again before anything goes by them: their account, or its key, is another one."""
+    with state.store.write():
+        known = state.store.persistent.all().values()
+        state.store.persistent.put(replace(each, origin="") for each in known if each.source in sources)
 
 
 def _as_known(look: PersistentLook, known: PersistentLook) -> PersistentLook:

@@ -414,3 +414,9 @@ def m040_dns_records(db: Database) -> None:
         not_null={"zone", "domain", "request", "source", "at", "attempts"},
     )
     _distrust_after_changes(db, "dns_records")
+
+
+@migrations()
+def m041_origin_of_persistent(db: Database) -> None:
+    """The CA at which a record was looked at: another one knows nothing of it."""
+    db.table("persistent").add_column("origin", str, not_null_default="")

@@ -14,7 +14,7 @@ from agent.store.values import words
 
 COLUMNS = (
     *("source", "domain", "ca", "value", "names", "proves", "seen", "servers", "problem", "until", "right_at"),
-    *("right_value", "asked_at", "next_at"),
+    *("right_value", "asked_at", "next_at", "origin"),
 )
 INSERT = f"insert or replace into persistent ({', '.join(COLUMNS)}) values (:{', :'.join(COLUMNS)})"  # noqa: S608
 

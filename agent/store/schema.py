@@ -94,7 +94,7 @@ COLUMNS: Mapping[str, str] = {
     " purposes replaced_at? reason? retry_at? problem? tried_at? key_type",
     "people": "name role password must_change:int changed_at used_at?",
     "persistent": "source domain ca value names proves seen:int servers:int problem? until? right_at? right_value asked_at?"
-    " next_at?",
+    " next_at? origin",
     "pins": "module slot chain who at",
     "refusals": "module slot kind subject problem attempts:int retry_at tried_at?",
     "reissues": "request asked_at forced:int? chains?",

@@ -75,6 +75,17 @@ def test_nothing_is_looked_at_where_it_would_be_of_no_use() -> None:
     assert asked([WILD], doubt=ClockDoubt()) == ()
 
 
+def test_what_was_seen_for_another_ca_proves_nothing_and_is_looked_at_at_once() -> None:
+    right = replace(
+        LOOK, origin="https://ca.example/dir", proves=(WILD,), right_at=NOW, right_value="x", seen=2, servers=2
+    )
+    assert right.at("https://ca.example/dir") is right
+    other = right.at("https://other.example/dir")
+    assert proved([other], NOW) == {"acme": frozenset()}
+    assert asked([WILD], other) == (WILD,)
+    assert (other.origin, other.right_at, other.right_value) == ("https://other.example/dir", NOW, "x")
+
+
 def test_a_record_proves_until_its_own_end() -> None:
     right = replace(LOOK, proves=(WILD,), until=NOW + HOUR)
     assert proved([right, PersistentLook("other", WWW, proves=(WWW,))], NOW) == {

@@ -63,7 +63,10 @@ class AccountAdmin:
 
         The account is made where there is none. Raises `AcmeError`, `IssuersUnknown`.
         """
-        asked = [PersistentLook(self._name, domain, names=those) for domain, those in by_domain(names).items()]
+        origin = self._source.origin
+        asked = [
+            PersistentLook(self._name, domain, names=those, origin=origin) for domain, those in by_domain(names).items()
+        ]
         return look_at(self._source, asked, names, self._context)
 
     def standing(self, names: Collection[str]) -> list[LimitUsage]:

@@ -63,6 +63,30 @@ def test_a_wildcard_is_ordered_by_itself_once_its_record_is_seen(appliance: Cert
     assert (look.proves, look.seen, look.servers) == ((name,), 2, 2)
 
 
+def test_a_record_for_the_ca_before_proves_nothing_to_another_one(
+    appliance: Certified, zones: Zones, zone: str, pebble_with: Any
+) -> None:
+    appliance.apply()
+    name = f"*.{zone}"
+    done = appliance.terminal.run("acme", "persist", name)
+    rows = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    publish(zones, rows["owner"], rows["value"])
+    assert appliance.terminal.run("acme", "persist", name).returncode == 0
+    other = pebble_with(dns_place=zones.place)
+    appliance.ca = other
+    appliance.configure()
+    appliance.layout.rooted(TRUST).write_bytes(other.trust_file.read_bytes())
+    appliance.apply()
+    appliance.apply()
+    with appliance.store() as store:
+        (look,) = store.persistent.all().values()
+        (binding,) = store.modules.bindings()
+    assert (look.origin, look.proves) == (other.directory_url, ())
+    assert look.problem is not None
+    assert look.problem.code == "source.persist_account"
+    assert binding.standing is LadderPosition.BY_DESIGN
+
+
 def test_the_command_shows_the_record_and_whether_it_is_there(appliance: Certified, zones: Zones, zone: str) -> None:
     appliance.apply()
     name = f"*.{zone}"
