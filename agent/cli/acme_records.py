@@ -80,6 +80,7 @@ def _looks(engine: Engine, names: Sequence[str], ca: str | None) -> tuple[list[P
     """Return the records at one CA, or at all that take them, and whether all could be asked. Raises like `answers_of`."""
     from typing import cast
 
+    from agent.errors.persist import NotTaken
     from agent.errors.usage import UnknownCa
     from agent.operations.sources import source_contexts
     from agent.sources.acme.account_admin import AccountAdmin
@@ -90,13 +91,14 @@ def _looks(engine: Engine, names: Sequence[str], ca: str | None) -> tuple[list[P
             raise UnknownCa(str(ca), [each.name for each, _ in found])
         able = [each for each in chosen if each[0].persistent_names(names)]
         for each, _ in chosen if not able else ():
-            note(f"{each.authority} has said that it does not take dns-persist-01 yet, or the settings leave it out.")
+            note(f"The settings leave dns-persist-01 out for {each.authority}, or names are not public.")
         admins = [
             (each, AccountAdmin(cast("Any", each.source), context, each.name)) for each, context in able or chosen
         ]
         asked = [(each, functools.partial(admin.records, names)) for each, admin in admins]
         answers, failed = answers_of(asked)
-        return [look for of_one in answers.values() for look in of_one], not failed
+        are_all = all(isinstance(each, NotTaken) for each in failed)
+        return [look for of_one in answers.values() for look in of_one], are_all
 
 
 def answers_of(asked: Sequence[tuple[SourceHandle, Callable[[], T]]]) -> tuple[dict[str, T], list[SourceError]]:

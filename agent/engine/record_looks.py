@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 from agent.errors import SourceError
-from agent.model.persistent import PersistentLook, by_domain
+from agent.errors.persist import NotTaken
+from agent.model.persistent import LONGEST_PERSISTENT, PersistentLook, by_domain
 from agent.planning import LookAtRecords
 from agent.registry.sources import SourceHandle, crashed
 from agent.store import Store
@@ -46,6 +47,12 @@ def look(
     try:
         with source.naming_its_table():
             return look_at(cast("AcmeSource", source.source), list(asked.values()), action.waiting, context)
+    except NotTaken as error:
+        now = context.now()
+        return [
+            replace(each, problem=error.problem, proves=(), asked_at=now, next_at=now + LONGEST_PERSISTENT)
+            for each in asked.values()
+        ]
     except SourceError as error:
         problem, now = error.problem, context.now()
     except Exception as error:

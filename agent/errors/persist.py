@@ -182,6 +182,16 @@ class ChallengeUnusable(PersistError):
     reason: str
 
 
+class NotTaken(SourceError):
+    """The CA has said that it takes such records later, and its directory does not announce it yet."""
+
+    code = "source.persist_not_taken"
+    cause = "{ca} does not take dns-persist-01 yet: its directory does not announce it."
+    where = WHERE
+    fix = "It is looked for by itself. Until then let names be proved otherwise, for example by [dns.NAME]"
+    ca: str
+
+
 class IssuersUnknown(SourceError):
     """The CA does not say by which names it goes, so that no record can be made before an order."""
 

@@ -11,7 +11,7 @@ from agent.model.persistent import PersistentLook
 
 EARLY = timedelta(days=20)
 """Before the end of a record, when it is told."""
-SILENT, MISSING = "source.persist_silent", "source.persist_missing"
+SILENT, MISSING, NOT_TAKEN = "source.persist_silent", "source.persist_missing", "source.persist_not_taken"
 RENEWED = "Without it nothing is renewed that it proved; what is served stays until its end."
 
 
@@ -21,7 +21,7 @@ def of_records(looks: Iterable[PersistentLook], now: datetime) -> Iterator[Findi
         if each.problem is not None and each.right_at is not None:
             yield _finding(each, Severity.WARNING, _void(each, each.problem))
         elif each.problem is not None and each.problem.code.startswith("source.persist_"):
-            if each.problem.code not in {SILENT, MISSING}:
+            if each.problem.code not in {SILENT, MISSING, NOT_TAKEN}:
                 yield _finding(each, Severity.NOTICE, not_right_yet(each, each.problem))
         elif each.proves and each.until is not None and each.until - now <= EARLY:
             yield _finding(each, Severity.WARNING, ends(each, each.until))

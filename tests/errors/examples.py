@@ -239,6 +239,7 @@ EXAMPLES: list[AgentError] = [
     persist.ServersSilent(*RECORD, "the name servers of example.com say nothing: there was no answer"),
     persist.IssuersDiffer(*RECORD, CA, ("new.example",), CA),
     persist.ChallengeUnusable(*RECORD, CA, "it has no name of the CA in issuer-domain-names"),
+    persist.NotTaken(LE),
     persist.IssuersUnknown(CA),
     tried_again(
         dns.SolverCrashed([WWW], "[dns.home]", "acme-plugin", "present_all", KeyError("token"), "acme_plugin.py:12")

@@ -69,7 +69,6 @@ def test_a_pause_is_kept_and_a_name_that_is_new_to_a_record_is_not_held_by_it() 
 
 def test_nothing_is_looked_at_where_it_would_be_of_no_use() -> None:
     assert asked(["192.0.2.1", "*.gw.internal"]) == ()
-    assert asked([WILD], source=SourceHandle(AcmeSource(directory="letsencrypt"))) == ()
     http = AcmeSource(directory="https://ca.example/dir", challenges=["http-01"])
     assert asked([WILD], source=SourceHandle(http)) == ()
     assert asked([WILD], doubt=ClockDoubt()) == ()

@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 DNS = (ChallengeType.DNS_01, ChallengeType.DNS_PERSIST_01)
 
 
-def why_not_provable(name: str, challenges: Collection[ChallengeType], state: RequestState) -> str:
-    """Return a clause that says why none of `challenges` can prove a canonical name, and what helps; empty: one can."""
+def why_not_provable(
+    name: str, challenges: Collection[ChallengeType], state: RequestState, *, persist: bool = True
+) -> str:
+    """Return a clause that says why none of `challenges` can prove a canonical name, and what helps; empty: one can.
+
+    `persist`: whether it is certain that the CA takes dns-persist-01, so that a record may be advised.
+    """
     connecting = not is_wildcard(name) and not CONNECTING.isdisjoint(challenges)
     if connecting or _by_dns(name, challenges, state):
         return ""
@@ -24,7 +29,7 @@ def why_not_provable(name: str, challenges: Collection[ChallengeType], state: Re
             f"{name} is an address, which only {' or '.join(sorted(CONNECTING))} proves: add one of them to challenges"
         )
     what = "is a wildcard, which only DNS proves" if is_wildcard(name) else "is to be proved by DNS (challenges)"
-    return f"{name} {what}: {_cure(name, challenges)}"
+    return f"{name} {what}: {_cure(name, challenges, persist)}"
 
 
 def _by_dns(name: str, challenges: Collection[ChallengeType], state: RequestState) -> bool:
@@ -35,8 +40,10 @@ def _by_dns(name: str, challenges: Collection[ChallengeType], state: RequestStat
     return ChallengeType.DNS_PERSIST_01 in challenges and name in state.persistent
 
 
-def _cure(name: str, challenges: Collection[ChallengeType]) -> str:
+def _cure(name: str, challenges: Collection[ChallengeType], persist: bool) -> str:
     table = "add [dns.NAME] for its zone"
     record = f"set the record that `chainwright acme persist '{name}'` shows"
-    cures = [cure for type_, cure in ((DNS[0], table), (DNS[1], record)) if type_ in challenges]
+    cures = [
+        cure for type_, cure in ((DNS[0], table), (DNS[1], record if persist else "")) if cure and type_ in challenges
+    ]
     return ", or ".join(cures) or f"add {' or '.join(DNS)} to challenges"

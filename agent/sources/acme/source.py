@@ -24,7 +24,7 @@ from agent.system.names import is_address, is_public
 MOST_NAMES = 100
 """Of Let's Encrypt's classic profile; no CA takes more."""
 WITHOUT_PERSIST = frozenset({KNOWN_DIRECTORIES["letsencrypt"]})
-"""Directories of CAs that don't take dns-persist-01 yet, and have said so."""
+"""CAs that have said that they take dns-persist-01 only as of its draft -02: they do once their directory announces that."""
 CERTIFIED = frozenset(KeyType) - {KeyType.ED25519}
 """Key types that public CAs certify (CA/Browser Forum Baseline Requirements, section 6.1.1.3)."""
 
@@ -145,11 +145,16 @@ class AcmeSource(Source):
             return f"{name} is an address, which it is not asked for (addresses = false)"
         if self.names == "public" and not is_public(name):
             return f"{name} is no public name"
-        return why_not_provable(name, self.challenges, state)
+        return why_not_provable(name, self.challenges, state, persist=not self.announces_persist)
+
+    @property
+    def announces_persist(self) -> bool:
+        """Return whether the CA takes dns-persist-01 only where its directory says so."""
+        return self.directory_url in WITHOUT_PERSIST
 
     def persistent_names(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return those of `names` that a lasting TXT record could prove to the CA (dns-persist-01)."""
-        if ChallengeType.DNS_PERSIST_01 not in self.challenges or self.directory_url in WITHOUT_PERSIST:
+        if ChallengeType.DNS_PERSIST_01 not in self.challenges:
             return ()
         return tuple(name for name in names if not is_address(name) and (self.names == "any" or is_public(name)))
 

@@ -151,6 +151,11 @@ def test_a_failed_order_is_tried_again_when_a_setting_changes():
         (
             request("*.chain.dev"),
             {},
+            "*.chain.dev is a wildcard, which only DNS proves: add [dns.NAME] for its zone",
+        ),
+        (
+            request("*.chain.dev"),
+            {"directory": "google"},
             (
                 "*.chain.dev is a wildcard, which only DNS proves: add [dns.NAME] for its zone, "
                 "or set the record that `chainwright acme persist '*.chain.dev'` shows"

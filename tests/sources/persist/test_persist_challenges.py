@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
+from agent.engine.record_looks import look
 from agent.errors import persist
-from agent.model.persistent import owner_of
+from agent.health.persistent import of_records
+from agent.model.persistent import LONGEST_PERSISTENT, PersistentLook, owner_of
+from agent.planning.actions import LookAtRecords
+from agent.registry.sources import SourceHandle
+from agent.sources import AcmeSource
+from agent.sources.acme.account import account_entry
 from agent.sources.acme.challenges.dns_persist_01 import DnsPersist01Method
 from agent.sources.acme.challenges.method import Answer
 from agent.sources.acme.messages import Challenge
@@ -86,6 +92,28 @@ def test_without_an_account_nothing_is_known_of_the_record(orderer: Orderer) -> 
     assert outlook.absent == {
         NAME: f"its record names the account at the CA, which is not made yet: chainwright acme persist '{NAME}'"
     }
+
+
+class Announcing(AcmeSource):
+    """At a CA that takes such records only where its directory says so."""
+
+    @property
+    def announces_persist(self) -> bool:
+        return True
+
+
+def test_a_ca_that_has_to_announce_it_and_does_not_is_asked_for_no_account(orderer: Orderer) -> None:
+    source, context = Announcing(**orderer.source.model_dump(exclude_unset=True)), orderer.context
+    made = DnsPersist01Method(source, orderer.ca_context, context, None)
+    assert made.prepare([NAME], retry_at=context.now()).absent == {NAME: "127.0.0.1 does not take it yet"}
+    known = {ZONE: PersistentLook("acme", ZONE, names=(NAME,), proves=(NAME,))}
+    (found,) = look(SourceHandle(source), LookAtRecords("acme", (NAME,)), known, context)
+    assert (found.proves, found.value) == ((), "")
+    assert found.asked_at is not None
+    assert found.next_at == found.asked_at + LONGEST_PERSISTENT
+    assert found.problem == persist.NotTaken("127.0.0.1").problem
+    assert list(of_records([found], context.now())) == []
+    assert not context.memory.read(account_entry(source.directory_url))
 
 
 def test_what_can_not_be_proved_so_is_said_without_a_look(orderer: Orderer) -> None:

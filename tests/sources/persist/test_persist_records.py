@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agent.errors import persist
 from agent.model.persistent import PersistentRecord
 from agent.sources.acme.messages import Account, Directory
-from agent.sources.acme.persist.account import PersistAccount, account_at
+from agent.sources.acme.persist.account import PersistAccount, account_at, is_announced
 from agent.sources.acme.persist.judging import Judgement, Wanted, judge
 from agent.sources.acme.persist.reading import NoIssueValue, read_record
 from agent.sources.acme.persist.record import record_of
@@ -90,6 +90,9 @@ def test_the_directory_tells_the_drafts_apart() -> None:
     assert at_directory(accountHashPrefix=prefix, caaIdentities=["ca.example"]).hash_prefix == "", "it names no issuers"
     second = at_directory(accountHashPrefix=prefix, **named)
     assert (second.hash_prefix, second.issuers) == (prefix, ("ca.example",))
+    assert is_announced(Directory.from_json({"meta": {"accountHashPrefix": prefix, **named}}))
+    assert not is_announced(Directory.from_json({"meta": named}))
+    assert not is_announced(Directory.from_json({}))
 
 
 @pytest.mark.parametrize("useless", [[], ["x"] * 11, [1], "ca.example", ["a" * 254], None])

@@ -6,13 +6,20 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
-from agent.errors.persist import ChallengeUnusable, IssuersDiffer, IssuersUnknown, RecordMissing, ServersSilent
+from agent.errors.persist import (
+    ChallengeUnusable,
+    IssuersDiffer,
+    IssuersUnknown,
+    NotTaken,
+    RecordMissing,
+    ServersSilent,
+)
 from agent.model.persistent import domain_of, owner_of
 from agent.sources.acme.challenges.challenge_type import ChallengeType
 from agent.sources.acme.challenges.method import Answer, Method, Outlook
 from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.persist.account import PersistAccount, issuers_in
-from agent.sources.acme.persist.asking import persist_account
+from agent.sources.acme.persist.asking import persist_account, refuse_if_not_taken
 from agent.sources.acme.persist.judging import Wanted
 from agent.sources.acme.persist.looking import Sighting, weigh
 from agent.sources.acme.persist.record import record_of
@@ -41,17 +48,20 @@ class DnsPersist01Method(Method):
         """What was seen of each name that its record proves."""
 
     def why_not(self, name: str) -> str:
-        """Addresses have no such record, and some CAs have said that they don't take it yet."""
+        """Addresses have no such record, and nobody sees one of a name that the world does not know."""
         if is_address(name):
             return "an address has no record"
-        return "" if self.source.persistent_names([name]) else f"{self.source.ca} does not take it yet"
+        return "" if self.source.persistent_names([name]) else "it is no public name"
 
     def prepare(self, names: Collection[str], *, retry_at: datetime) -> Outlook:
-        """Look the record of each name up."""
-        if self.account is None:
-            return Outlook(absent={name: NO_ACCOUNT.format(name) for name in names})
+        """Look the record of each name up, where the CA takes it."""
         try:
+            refuse_if_not_taken(self.source, self.ca, self.context)
+            if self.account is None:
+                return Outlook(absent={name: NO_ACCOUNT.format(name) for name in names})
             account = persist_account(self.source, self.ca, self.context, self.account)
+        except NotTaken:
+            return Outlook(absent=dict.fromkeys(names, f"{self.source.ca} does not take it yet"))
         except IssuersUnknown as error:
             return Outlook(absent=dict.fromkeys(names, error.problem.cause.rstrip(".")))
         except (CaProblem, CaUnreachable) as failure:

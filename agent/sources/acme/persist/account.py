@@ -47,6 +47,12 @@ class PersistAccount:
         return f"{self.hash_prefix}sha-256/{urlsafe_b64encode(digest).decode().rstrip('=')}"
 
 
+def is_announced(directory: Directory) -> bool:
+    """Whether the CA says that it takes records of draft -02."""
+    meta = directory.meta
+    return bool(meta.account_hash_prefix and issuers_in(meta.issuer_domain_names))
+
+
 def account_at(directory: Directory, account: Account, ca: str) -> PersistAccount:
     """Return the account as records name it, by what the CA's directory says. Raises `IssuersUnknown`."""
     meta = directory.meta

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from agent.errors.persist import PersistError, ServersSilent
+from agent.errors.persist import NotTaken, PersistError, ServersSilent
 from agent.model.persistent import PersistentLook, owner_of
 from agent.sources.acme.ca_context import ca_context_of
 from agent.sources.acme.failures import CaProblem, CaUnreachable
-from agent.sources.acme.persist.account import PersistAccount, account_at
+from agent.sources.acme.persist.account import PersistAccount, account_at, is_announced
 from agent.sources.acme.persist.judging import Wanted
 from agent.sources.acme.persist.looking import Sighting, Zone, weigh
 from agent.sources.acme.persist.zone import zones_of
@@ -37,11 +37,18 @@ def look_at(
     """Return what the zones have now for names of `asked`. `waiting`: those for which somebody waits. Raises `SourceError`."""
     ca = ca_context_of(source, context)
     try:
+        refuse_if_not_taken(source, ca, context)
         account = persist_account(source, ca, context, ca.account(context))
     except (CaProblem, CaUnreachable) as error:
         raise ca.translated(error, frozenset(), context.now()) from error
     zone = zones_of(source, context)
     return [look_at_one(each, account, zone, waiting, context.now()) for each in asked if not context.cancelled]
+
+
+def refuse_if_not_taken(source: AcmeSource, ca: CaContext, context: SourceContext) -> None:
+    """Raise `NotTaken` where the CA has to announce that it takes such records, and does not. No account is needed."""
+    if source.announces_persist and not is_announced(ca.client.directory(context)):
+        raise NotTaken(source.ca)
 
 
 def persist_account(source: AcmeSource, ca: CaContext, context: SourceContext, account: Account) -> PersistAccount:
