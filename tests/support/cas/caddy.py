@@ -1,8 +1,8 @@
 """Caddy's ACME server (`acme_server`), made of step-ca's code: a CA that offers just the challenges that it's told to.
 
 Tests get one from `caddy_with(**options)`. It speaks HTTPS with a certificate of its own root, which `trust_file` holds, and
-its chains end in the same root. It asks for names at `dns_place`; http-01 and tls-alpn-01 are asked at ports 80 and 443, which
-cannot be changed. Its leaves live for 12 hours, its intermediate for a week; it has no ARI and no profiles.
+its chains end in the same root. It asks for TXT records at `dns_place`; for http-01 and tls-alpn-01 it asks the system for the
+addresses, at ports 80 and 443, which cannot be changed: `hosts` has the system know some, and needs root. Its leaves live for 12 hours, its intermediate for a week; it has no ARI and no profiles.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class CaddyOptions:
     """ADDRESS:PORT of the DNS server that it asks."""
     challenges: Sequence[str] = ("http-01", "dns-01", "tls-alpn-01")
     lifetime: str = "12h"
+    hosts: Sequence[str] = ()
+    """Names that are at 127.0.0.1 for it, and for nobody else."""
 
 
 class Caddy:
@@ -45,7 +47,7 @@ class Caddy:
         self.log = directory / "caddy.log"
         self._admin = f"127.0.0.1:{free_port()}"
         (directory / "caddy.json").write_text(json.dumps(self._configuration(options)))
-        argv = [CADDY, "run", "--config", directory / "caddy.json"]
+        argv = [*self._knowing(options.hosts), CADDY, "run", "--config", directory / "caddy.json"]
         environment = {"HOME": str(directory), "XDG_DATA_HOME": str(directory), "XDG_CONFIG_HOME": str(directory)}
         self._program = Program(self.log, argv, f"http://{self._admin}/config/", environment=environment)
         self.start()
@@ -74,6 +76,14 @@ class Caddy:
             return directly().get(self.directory_url, timeout=20, verify=str(self.trust_file)).ok
         except requests.ConnectionError:
             return False
+
+    def _knowing(self, hosts: Sequence[str]) -> list[object]:
+        """Return what runs a program with names in /etc/hosts that nobody else sees."""
+        if not hosts:
+            return []
+        file = self.directory / "hosts"
+        file.write_text("".join(f"127.0.0.1 {each}\n" for each in ("localhost", *hosts)))
+        return ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', file]
 
     def _configuration(self, options: CaddyOptions) -> dict[str, object]:
         server = {
