@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import click
 
     from agent.contract.appliance import Appliance
+    from agent.contract.challenge_window import ChallengeWindow
     from agent.contract.context import ChainFacts, Change, Consequence, Context, ServiceContext
     from agent.contract.dns_solver import DnsSolver
     from agent.contract.endpoint import Endpoint
@@ -487,6 +488,31 @@ def consequences_of(asked: Module, change: Change, observed: str) -> list[Conseq
     def consequences_of(self, change: Change, observed: str) -> list[Consequence]:
         names = [line.split()[1] for line in observed.splitlines() if line.startswith("session ")]
         return [Consequence(f"The session of {name} drops.", severity="outage") for name in names]
+    ```
+    """
+
+
+# While a CA looks
+
+
+@hookspec
+def challenge_window(window: ChallengeWindow) -> Command | None:
+    """Return the command that lets a CA in at some ports, or keeps it out again: for a firewall of the appliance itself.
+
+    It is asked of plugins as a whole, by a function or a method of their settings, in workers that hold no lock, with ten seconds
+    for each answer. Both commands are asked for before the first is run, and kept: what a process left open that was killed is
+    closed by the next one, though the plugin may be gone then. Each gets twenty seconds. Orders run at the same time, also at
+    one port: what one window opened must stay open when another one is closed, so name it after ``window.id``. A command that
+    closes may be run again, and where the window was never opened.
+
+    When it raises, or hangs: its window isn't opened, an event names the plugin, and the order goes on. When the command that
+    opens fails: the CA isn't told to look, and the order is tried again later. When the one that closes fails: a finding says so
+    until it has succeeded.
+
+    ```python
+    @hookimpl
+    def challenge_window(window: ChallengeWindow) -> Command | None:
+        return Command(("fwctl", window.action, window.id, *map(str, window.ports)))
     ```
     """
 

@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # typing's own takes longer to import than all the rest o
 
 _NAMES = {
     "agent.contract.appliance": "Appliance",
+    "agent.contract.challenge_window": "ChallengeWindow",
     "agent.contract.context": "ChainFacts Change Consequence Context Http01 Issuer ModulePart ServiceContext",
     "agent.contract.dns_solver": "Dns01 DnsContext DnsSolver TxtRecord",
     "agent.contract.endpoint": "Address Endpoint Expected Probe Served StartTLS concrete_name usable_addresses",
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agent.contract.appliance import Appliance as Appliance
+    from agent.contract.challenge_window import ChallengeWindow as ChallengeWindow
     from agent.contract.context import ChainFacts as ChainFacts
     from agent.contract.context import Change as Change
     from agent.contract.context import Consequence as Consequence

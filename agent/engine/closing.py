@@ -17,11 +17,13 @@ from agent.engine.policy_questions import known_policies
 from agent.engine.roots_found import with_known_roots
 from agent.engine.source_findings import source_findings, with_unanswered
 from agent.engine.tlsa_questions import REMOTE
+from agent.health.challenge_windows import of_windows
 from agent.health.dane import of_dane
 from agent.health.mta_sts import of_policies
 from agent.health.persistent import of_records
 from agent.health.room import of_room
 from agent.health.rsa_roots import of_rsa_roots, of_unlisted_peers
+from agent.model.challenge_windows import KEPT
 from agent.model.finding import Finding
 from agent.model.persistent import domain_of
 from agent.planning import Obtain, Plan
@@ -106,6 +108,11 @@ def _conditions(
         "DANE": [*of_dane(subjects(store, declared.needs, made.renewals), now, store.meta(REMOTE) or "")],
         "records": [*of_records(store.persistent.all().values(), now)],
         "DNS records": [*of_left_records(left_records(store, now), inputs.settings.dns_solvers)],
+        "challenge windows": [
+            finding
+            for source in inputs.settings.rungs
+            for finding in of_windows(source, store.memories.read(source, KEPT).get("open", ()))
+        ],
         "room": [*of_room(shortages(str(store.layout.root)))],
     }
 

@@ -337,7 +337,9 @@ class Engine:
 
     def _pass(self, store: Store, inputs: PassInputs, job: str) -> Pass:
         self.watch(inputs)
-        services = self.workers.services(inputs.enabled.http01, job, store, settings=inputs.settings)
+        services = self.workers.services(
+            inputs.enabled.http01, job, store, settings=inputs.settings, askers=inputs.hooks.window_askers
+        )
         return Pass(
             store, inputs, self.bus, self.runner, self.prober, self._clock, services, deferred=self._deferred.keys
         )
@@ -345,7 +347,10 @@ class Engine:
     def _start(self, store: Store, current: Pass, made: Plan, job: str) -> None:
         orders = [each for each in made.actions if isinstance(each, Obtain) and not each.immediate]
         inquiries = [each for each in made.actions if isinstance(each, Inquire)]
-        services = self.workers.services(current.inputs.enabled.http01, job, settings=current.inputs.settings)
+        inputs = current.inputs
+        services = self.workers.services(
+            inputs.enabled.http01, job, settings=inputs.settings, askers=inputs.hooks.window_askers
+        )
         self.workers.order(store, [(current.source(each.source), each) for each in orders], services)
         asked = [(current.source(each.source), each) for each in inquiries]
         self.workers.inquire(store, asked, services, private=current.inputs.settings.fetch.private)

@@ -17,23 +17,29 @@ from agent.engine.bus import Bus
 from agent.engine.clock_notes import doubt_of
 from agent.engine.shared_objects import SharedObjects
 from agent.engine.write_queue import Writer
+from agent.errors.plugin import PluginHangs
 from agent.errors.source import OrderCancelled
 from agent.errors.upload import TrustUnreadable
+from agent.errors.wording import reason_of
 from agent.model.events import Event, EventKind
 from agent.model.pause import back_off
 from agent.registry.dns_solvers import DnsHandle
+from agent.registry.guard import PluginFailed
 from agent.registry.sources import SourceHandle
+from agent.registry.window_askers import WindowAsker
 from agent.system.layout import Layout
 from agent.system.program import ProgramFailed, run_program
 
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from agent.contract.challenge_window import ChallengeWindow
     from agent.contract.dns_solver import Dns01
     from agent.dns.lookups import Lookups
     from agent.pki.anchors import Anchors
     from agent.pki.private_key import PrivateKey
     from agent.store import Store
+    from agent.system.command import Command
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
@@ -62,6 +68,8 @@ class SourceServices:
     shared: SharedObjects
     job: str = ""
     dns: DnsParts = field(default_factory=DnsParts)
+    askers: Sequence[WindowAsker] = ()
+    """Plugins that open a firewall as long as a CA looks."""
 
     @cached_property
     def anchors(self) -> Anchors:
@@ -182,6 +190,27 @@ class StoredSourceContext:
             lambda: self.now() + back_off(self.attempts + 1),
             dns.settings.seconds,
         )
+
+    def window_commands(self, window: ChallengeWindow) -> dict[str, Command]:
+        """Return by plugin what opens or closes a window; one that raises or hangs is told, and left out."""
+        found: dict[str, Command] = {}
+        for each in self._services.askers:
+            try:
+                command = each.command(window)
+            except PluginFailed as failed:
+                self._note_unasked(failed.plugin, reason_of(failed.error))
+            except PluginHangs as error:
+                self._note_unasked(error.plugin, error.problem.cause)
+            else:
+                found |= {each.plugin: command} if command else {}
+        return found
+
+    def _note_unasked(self, plugin: str, why: str) -> None:
+        text = f"The plugin {plugin} could not say how a challenge window is opened and closed: {why.rstrip('.')}."
+        event = Event(
+            at=self.now(), kind=EventKind.PLUGIN_FAILED, text=text, job=self._services.job, detail={"plugin": plugin}
+        )
+        self._services.bus.mention(self._services.writer.later, event)
 
     def shared(self, make: Callable[[], T]) -> T:
         """Return one object for all that this source does with its present settings in this process."""

@@ -34,6 +34,7 @@ from agent.pki.chain import Chain
 from agent.planning import Inquire, LookAtRecords, Obtain
 from agent.registry.guard import SAY_WAITING, Guard
 from agent.registry.sources import SourceHandle
+from agent.registry.window_askers import WindowAsker
 from agent.store import Store
 from agent.system.clock import Clock as MachineClock
 from agent.system.layout import Layout
@@ -77,15 +78,21 @@ class Workers:
         """Set when something has ended, or by a caller that wants the loop to look again."""
 
     def services(
-        self, http01: Http01, job: str, store: Store | None = None, *, settings: Settings | None = None
+        self,
+        http01: Http01,
+        job: str,
+        store: Store | None = None,
+        *,
+        settings: Settings | None = None,
+        askers: Sequence[WindowAsker] = (),
     ) -> SourceServices:
         """Return what sources work with. `store`: of a caller that holds the lock; None: they write by the queue.
 
-        `settings`: with the DNS solvers; None: there are none.
+        `settings`: with the DNS solvers; None: there are none. `askers`: plugins that open a firewall.
         """
         writer = DirectWriter(store) if store else self._write_queue
         dns = DnsParts(settings.dns_solvers, settings.core.dns01, self._lookups.of) if settings else DnsParts()
-        return SourceServices(writer, self._bus, self._clock, self._layout, http01, self._shared, job, dns)
+        return SourceServices(writer, self._bus, self._clock, self._layout, http01, self._shared, job, dns, askers)
 
     # Beginning
 

@@ -18,6 +18,7 @@ from agent.registry.hook_manager import OWN_ANSWERS, HookManager, OwnAnswers, Wr
 from agent.registry.life_hooks import LIFE, subject_of
 from agent.registry.missing_policies import MissingPolicy
 from agent.registry.places import place_of_answer, place_of_code
+from agent.registry.window_askers import WindowAsker, window_askers
 
 T = TypeVar("T")
 Caller = Callable[..., Any]
@@ -69,6 +70,10 @@ class Asking:
             policy = self._changing(hook, asked, others, arguments)
             raise PolicyRefused(subject_of(asked), hook, answer.reason, policy, self._place_of_wrapper(hook, policy))
         return _filled(asked, hook, answer, arguments.get("context"))
+
+    def window_askers(self) -> list[WindowAsker]:
+        """Return the plugins that open a firewall as long as a CA looks."""
+        return window_askers(self._manager, self._guard)
 
     def guarded(
         self,

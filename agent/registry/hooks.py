@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -29,6 +30,7 @@ from agent.registry.hook_manager import refused
 from agent.registry.life_hooks import subject_of
 from agent.registry.missing_policies import MissingPolicy
 from agent.registry.places import place_of_answer
+from agent.registry.window_askers import WindowAsker
 from agent.system.command import Action, Command
 from agent.system.names import is_address, parse_name
 from agent.system.places import Places
@@ -64,6 +66,11 @@ class Hooks:
     def policies(self) -> dict[str, list[str]]:
         """Return the plugins that wrap hooks, each with these hooks."""
         return self._asking.policies()
+
+    @cached_property
+    def window_askers(self) -> list[WindowAsker]:
+        """Plugins that open a firewall as long as a CA looks."""
+        return self._asking.window_askers()
 
     @property
     def missing(self) -> list[MissingPolicy]:

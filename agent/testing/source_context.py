@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from agent.contract.challenge_window import ChallengeWindow
 from agent.contract.context import Http01
 from agent.contract.dns_solver import Dns01, TxtRecord
 from agent.errors import OrderCancelled
@@ -19,6 +20,7 @@ from agent.pki.authority import Root
 from agent.pki.chain import Chain
 from agent.pki.key import generate_key
 from agent.registry.dns_solvers import is_within
+from agent.system.command import Command
 from agent.system.program import ProgramFailed, run_program
 
 if TYPE_CHECKING:
@@ -112,6 +114,8 @@ class FakeSourceContext:
     anchors: Anchors = field(default_factory=Anchors)
     """Nothing is trusted, as for a test CA."""
     dns01: Dns01 = field(default_factory=KeptRecords)
+    opens: Callable[[ChallengeWindow], Mapping[str, Command]] = lambda _window: {}
+    """Return by plugin what opens or closes a window."""
 
     def __post_init__(self) -> None:
         self.memory = Remembering()
@@ -123,6 +127,10 @@ class FakeSourceContext:
     def account_key(self) -> PrivateKey:
         """Return the account key."""
         return self.key
+
+    def window_commands(self, window: ChallengeWindow) -> Mapping[str, Command]:
+        """Return what `opens` says."""
+        return self.opens(window)
 
     def shared(self, make: Callable[[], T]) -> T:
         """Return the one object that is shared."""

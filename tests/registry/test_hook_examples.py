@@ -26,6 +26,7 @@ from agent.system.places import Places
 from chainwright import (
     ChainFacts,
     ChainFile,
+    ChallengeWindow,
     Change,
     Command,
     Consequence,
@@ -239,8 +240,15 @@ def test_the_example_of_an_observer_is_told():
     assert told == ["it is rolled_back"]
 
 
+def test_the_example_of_a_firewall_answers():
+    made = plugin("challenge_window")
+    (asker,) = Hooks({}, {"example": made}).window_askers
+    window = ChallengeWindow(id="1f", action="open", ports=(80, 443), families=("ipv4",), names=("a.test",))
+    assert asker.command(window) == Command(("fwctl", "open", "1f", "80", "443"))
+
+
 def test_every_hook_has_an_example_that_is_run_here():
-    assert set(hook_arguments()) == {*ANSWERS, *CLASSES, "register_commands", "on_event"}
+    assert set(hook_arguments()) == {*ANSWERS, *CLASSES, "register_commands", "on_event", "challenge_window"}
     assert set(ANSWERED) == set(ANSWERS)
     assert set(CLASSES) == set(CONTRIBUTIONS)
 

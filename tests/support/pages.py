@@ -25,6 +25,7 @@ from agent.cli.program import Program
 from agent.errors import Problem
 from agent.errors.persist import RecordMissing, ServersSilent, TrailingSemicolon
 from agent.health import problems
+from agent.health.challenge_windows import of_windows
 from agent.health.clock import not_believed
 from agent.health.damage import damaged_file, damaged_row, recovered
 from agent.health.dane import Presented, Subject, of_dane
@@ -40,6 +41,7 @@ from agent.health.roots import root_overdue, root_prepared, root_replaced
 from agent.health.rsa_roots import clients_not_asked, peers_not_listed, rsa_signed_by_other
 from agent.health.states import Status
 from agent.health.templates import behind, unread
+from agent.model import challenge_windows
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.kept_key import KeptKey, KeyReuse, KeyRole
 from agent.model.mta_sts import PolicyLook
@@ -256,7 +258,7 @@ def status_problems() -> list[Problem]:
         unread(OVERRIDE, None),
         ends_again(Restart("nginx", 4, AT), AT),
         rsa_signed_by_other(["reverse_proxy/www.example.com.rsa"], "gw Root CA", RSA_ROOT),
-        *(each.problem for each in (*of_tlsa(), *of_mta_sts(), *of_persist())),
+        *(each.problem for each in (*of_tlsa(), *of_mta_sts(), *of_persist(), *of_left_windows())),
         unresolved("reverse_proxy", [UNRESOLVED]),
         resolved_before("reverse_proxy", [UNRESOLVED._replace(seen={"192.0.2.1": AT}, answered_at=AT)]),
         *conditions(),
@@ -289,6 +291,14 @@ def of_persist() -> Iterator[Finding]:
         ],
         AT,
     )
+
+
+def of_left_windows() -> Iterator[Finding]:
+    """Yield what is said of a firewall that stays open."""
+    row = {"id": "1f", "names": ["www.example.com"], "failed": "ended with exit code 1"}
+    closing = {"argv": ["nft", "delete table inet chainwright_1f"]}
+    for by in (challenge_windows.SETTING, "nftables"):
+        yield from of_windows("acme", [{**row, "by": by, "close": closing}])
 
 
 def of_tlsa() -> Iterator[Finding]:

@@ -157,7 +157,7 @@ class Authorizations:
             failed = self._windows.close(self._window)
             self._window = ""
             if failed:
-                said = f"the challenge_window of {self._ca} was not closed ({failed}); it is tried again with the next order"
+                said = f"the challenge window of {self._ca} was not closed ({failed}); it is tried again with the next order"
                 self._context.progress(OrderStep.CHALLENGES, said)
 
     def _authorization(self, url: str) -> Authorization:
@@ -201,7 +201,8 @@ class Authorizations:
         ports = {type_: port for type_, port in self._ports.items() if type_ in answered}
         names = {name for type_ in ports for name in answered[type_]}
         if not self._window:
-            self._window = self._windows.open(ports.values(), names, self._checks.retry_at)
+            commands = self._context.window_commands
+            self._window = self._windows.open(ports.values(), names, self._checks.retry_at, commands)
 
     def _answer(self, name: str, challenge: Challenge) -> Answer:
         token = challenge.token

@@ -73,7 +73,7 @@ class CaContext:
         self.client = AcmeClient(source.directory_url, context.account_key(), trust=trust, now=context.now)
         self.answers = self._answers_with(context)
         self._former: list[Answers] = []
-        self.windows = ChallengeWindows(source, context.memory, own_addresses)
+        self.windows = ChallengeWindows(source, context.memory, own_addresses, self._addresses_of)
         self.alpn = AlpnAnswers(context.rooted(f"/{RUN}"), context.now, port=source.tls_port)
         rules = source.limits.rules(source.directory_url)
         self.limits = Limits(context.ledger, context.memory, rules, source.directory_url, source.ca)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from agent.contract.challenge_window import ChallengeWindow
 from agent.errors.challenges import AnotherNode, WindowUnopened
-from agent.sources.acme.challenge_windows import KEY, ChallengeWindows
+from agent.health.challenge_windows import of_windows
+from agent.model.challenge_windows import KEPT
+from agent.sources.acme.challenge_windows import ChallengeWindows
 from agent.sources.acme.source import AcmeSource
+from agent.system.command import Command
 from support.fakes.orderer import Opened
 from support.fakes.source_context import FakeSourceContext
-from support.paths import CHECKOUT
 
-NFT = shutil.which("nft", path="/usr/sbin:/usr/bin:/sbin")
-EXAMPLE = CHECKOUT / "examples/firewall/challenge-window"
-RULES = "table inet filter { set chainwright { type inet_service; flags timeout; }; }"
 WORDS = ("{action}", "{ports}", "{families}", "{names}", "{id}")
 
 
@@ -51,7 +48,7 @@ def test_it_is_open_from_before_the_ca_looks_until_it_has_looked(at: Opened, peb
     assert opened[1] == str(pebble.http_port)
     assert opened[3] == "one.window.dev,two.window.dev"
     assert closed == ["close", *opened[1:]]
-    assert orderer.context.memory.read(KEY) == {}
+    assert orderer.context.memory.read(KEPT) == {}
 
 
 def test_where_it_can_not_be_opened_the_ca_is_not_told_to_look(at: Opened, pebble, program):
@@ -74,11 +71,11 @@ def test_what_a_dead_process_left_is_closed_by_the_next_one_and_what_lives_is_le
         window = living.open([80], ["a.example.com"], context.now())
         assert windows(context, program).close_left() == ""
         assert len(calls(program)) == 1
-        (kept,) = context.memory.read(KEY)["open"]
-        context.memory.write(KEY, {"open": [{**kept, "ticks": kept["ticks"] - 1}]})
+        (kept,) = context.memory.read(KEPT)["open"]
+        context.memory.write(KEPT, {"open": [{**kept, "ticks": kept["ticks"] - 1}]})
         assert windows(context, program).close_left() == ""
         assert calls(program)[1] == ["close", "80", "ipv4,ipv6", "a.example.com", window]
-        assert context.memory.read(KEY) == {}
+        assert context.memory.read(KEPT) == {}
     finally:
         context.close()
 
@@ -93,7 +90,7 @@ def test_what_can_not_be_closed_is_tried_again(program):
         program.with_name("fail-close").unlink()
         assert made.close_left() == ""
         assert [each[:2] for each in calls(program)] == [["open", "80,443"], ["close", "80,443"], ["close", "80,443"]]
-        assert context.memory.read(KEY) == {}
+        assert context.memory.read(KEPT) == {}
     finally:
         context.close()
 
@@ -116,21 +113,54 @@ def test_a_program_is_named_by_its_path():
         AcmeSource(only_if=["is-active"])
 
 
-@pytest.mark.root
-@pytest.mark.skipif(NFT is None, reason="there is no nft")
-def test_the_example_opens_and_closes_ports_of_nftables():
-    script = f"""
-        set -e
-        nft '{RULES}'
-        {EXAMPLE} open 80,443 ipv4,ipv6 1f
-        {EXAMPLE} open 80 ipv4 2f
-        nft -j list set inet filter chainwright
-        {EXAMPLE} close 80,443 ipv4,ipv6 1f
-        {EXAMPLE} close 80 ipv4 2f
-        nft -j list set inet filter chainwright
-    """
-    done = subprocess.run(["unshare", "-n", "sh", "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    opened, closed = (json.loads(line)["nftables"][1]["set"] for line in done.stdout.splitlines())
-    assert [each["elem"]["val"] for each in opened["elem"]] == [80, 443]
-    assert {each["elem"]["timeout"] for each in opened["elem"]} == {600}
-    assert "elem" not in closed
+def plugin(program: Path):
+    """Return what a plugin says of windows."""
+
+    def commands(window: ChallengeWindow) -> dict[str, Command]:
+        ports = ",".join(map(str, window.ports))
+        return {"fw": Command((str(program), window.action, window.id, ports, ",".join(window.families)))}
+
+    return commands
+
+
+def test_a_plugin_opens_and_closes_as_the_command_does(at: Opened, pebble, program):
+    orderer = at(pebble)
+    orderer.context.opens = plugin(program)
+    orderer.order("plugin.window.dev")
+    opened, closed = calls(program)
+    assert opened[0] == "open"
+    assert opened[2] == str(pebble.http_port)
+    assert closed == ["close", *opened[1:]]
+    assert orderer.context.memory.read(KEPT) == {}
+
+
+def test_what_can_not_be_closed_is_a_finding_until_it_is(program):
+    context = FakeSourceContext(program.parent)
+    try:
+        made = ChallengeWindows(AcmeSource(), context.memory, lambda: ["127.0.0.1"])
+        window = made.open([80], ["a.example.com"], context.now(), plugin(program))
+        program.with_name("fail-close").touch()
+        made.close(window)
+        (finding,) = of_windows("acme", context.memory.read(KEPT)["open"])
+        assert finding.problem.cause == (
+            "The way for a CA to a.example.com, which the plugin fw has opened, was not closed: no way."
+        )
+        assert finding.problem.fix == f"Close it by hand: {program} close {window} 80 ipv4"
+        program.with_name("fail-close").unlink()
+        made.close_left()
+        assert [*of_windows("acme", context.memory.read(KEPT).get("open", ()))] == []
+    finally:
+        context.close()
+
+
+def test_it_is_for_the_families_of_the_names_where_those_are_known(program):
+    context = FakeSourceContext(program.parent)
+    known = {"a.example.com": ["192.0.2.1"], "b.example.com": ["192.0.2.1", "2001:db8::1"]}
+    source = AcmeSource(challenge_window=[str(program), "{families}"])
+    try:
+        made = ChallengeWindows(source, context.memory, lambda: ["::1"], lambda name: known.get(name, ()))
+        for names in (["a.example.com"], [*known], ["unknown.example.com"]):
+            made.open([80], names, context.now())
+        assert calls(program) == [["ipv4"], ["ipv4,ipv6"], ["ipv6"]]
+    finally:
+        context.close()

@@ -2,7 +2,8 @@
 
 Tests get one from `caddy_with(**options)`. It speaks HTTPS with a certificate of its own root, which `trust_file` holds, and
 its chains end in the same root. It asks for TXT records at `dns_place`; for http-01 and tls-alpn-01 it asks the system for the
-addresses, at ports 80 and 443, which cannot be changed: `hosts` has the system know some, and needs root. Its leaves live for 12 hours, its intermediate for a week; it has no ARI and no profiles.
+addresses, at ports 80 and 443, which cannot be changed: `hosts` has the system know some, and needs root. Its leaves live for
+12 hours, its intermediate for a week; it has no ARI and no profiles.
 """
 
 from __future__ import annotations
