@@ -140,7 +140,7 @@ def _rows(each: Shown, now: datetime) -> Iterator[list[str]]:
     yield ["valid", f"from {rfc3339(row.not_before)}"]
     yield ["", f"until {rfc3339(row.not_after)} ({when(row.not_after, now)})"]
     yield ["issuer", row.issuer]
-    yield ["source", row.source]
+    yield ["source", row.came_from]
     yield ["key", row.key_type]
     for depth, link in enumerate(each.links):
         yield ["chain" if depth == 0 else "", f"{'  ' * depth}{link.subject}, until {link.not_after:%Y-%m-%d}"]

@@ -139,7 +139,7 @@ def _table(found: Report, rows: list[ChainRow]) -> Iterator[list[str]]:
     for row in rows:
         mark, colour = STYLES[row.status]
         label = click.style(f"{mark} {row.status.replace('_', ' ')}", fg=colour)
-        yield [label, shortened(row.names), row.source, when(row.not_after, found.now), _users(row, found.now)]
+        yield [label, shortened(row.names), row.came_from, when(row.not_after, found.now), _users(row, found.now)]
 
 
 def _users(row: ChainRow, now: datetime) -> str:

@@ -18,11 +18,11 @@ from agent.errors.importing import (
     AccountUnasked,
     AnotherAccountTaken,
 )
+from agent.model.known_cas import KNOWN_DIRECTORIES
 from agent.operations.account_key import try_stopped_orders_again
 from agent.operations.lineages.authority import is_directory, is_staging
 from agent.pki.account_key import load_account_key, thumbprint
 from agent.sources.acme.source import AcmeSource
-from agent.sources.acme.values import KNOWN_DIRECTORIES
 
 if TYPE_CHECKING:
     from agent.operations.lineages.client_files import ClientFiles

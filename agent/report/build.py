@@ -11,6 +11,7 @@ from agent.health.snapshot import Snapshot
 from agent.health.states import URGENCY
 from agent.health.uses import ServiceState
 from agent.model.deployment import EndpointRecord
+from agent.model.known_cas import title_of
 from agent.model.observed import ObservedState
 from agent.model.records import UPLOADED
 from agent.report.rows import ChainRow, EndpointRow, ModuleRow, NeedRow, Report, RootRow, StateRow, UploadRow, UseRow
@@ -79,6 +80,7 @@ def _chain(found: ChainHealth, endpoints: Endpoints) -> ChainRow:
         next_action_at=found.next_action_at,
         used_by=tuple(_use(each, endpoints) for each in found.uses),
         progress=found.progress,
+        authority=title_of(record.origin),
     )
 
 

@@ -70,6 +70,13 @@ class ChainRow:
     used_by: tuple[UseRow, ...]
     progress: Progress | None = None
     """With `Status.ISSUING`, once the source has begun."""
+    authority: str = ""
+    """What people call the CA that `source` asked for it; empty: it has no name that everybody knows."""
+
+    @property
+    def came_from(self) -> str:
+        """Where it came from: the name in the settings, and that of the CA."""
+        return f"{self.source} ({self.authority})" if self.authority else self.source
 
 
 @dataclass(frozen=True, slots=True)

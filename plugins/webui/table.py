@@ -202,6 +202,8 @@ class Table:
 
     def _source(self, chain: Json) -> str:
         """Return where a chain came from; a CA that everybody knows is called by its name."""
+        if chain.get("authority"):
+            return str(chain["authority"])
         known = _is_of_a_ca(chain) and LETS_ENCRYPT in chain["issuer"]
         return self._texts("source.lets_encrypt") if known else self._texts.named("source", chain["source"])
 

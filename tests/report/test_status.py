@@ -266,6 +266,14 @@ def test_what_is_being_asked_for_is_told_with_its_last_step_and_its_beginning():
     assert row(snapshot(LOCAL, LadderPosition.FALLBACK, progress=progress), LOCAL).progress is None
 
 
+def test_a_ca_that_everybody_knows_is_named_beside_its_table():
+    known = replace(TOY, source="second", origin="https://acme.zerossl.com/v2/DV90")
+    shown = row(snapshot(known, serves=known), known)
+    assert (shown.authority, shown.came_from) == ("ZeroSSL", "second (ZeroSSL)")
+    other = row(snapshot())
+    assert (other.authority, other.came_from) == ("", "toy")
+
+
 def test_an_older_chain_of_the_same_source_that_stands_in_is_as_good_as_any():
     older = toy("01de5", WWW, since=NOW - 30 * DAY)
     refusal = Refusal("mail", "default", RefusedKind.CHAIN, TOY.id, REFUSED, attempts=1, retry_at=SOON)
@@ -390,6 +398,7 @@ def chain_json(chain: ChainRecord, source: str, next_action_at: str | None, used
         "next_action_at": next_action_at,
         "used_by": [{"module": "mail", "deployment": "live", **used_by}],
         "progress": None,
+        "authority": "",
     }
 
 

@@ -11,7 +11,7 @@ from ipaddress import ip_network
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent.sources.acme.values import KNOWN_DIRECTORIES
+from agent.model.known_cas import KNOWN_DIRECTORIES
 from agent.system.names import WILDCARD, is_address
 
 SECOND_LEVEL = frozenset({

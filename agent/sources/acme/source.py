@@ -13,12 +13,13 @@ from pydantic import Field
 from agent.config.settings import Subject
 from agent.contract.fields import PathText, Port, Resolvers, Word
 from agent.contract.source import Due, Offer, OrderContext, RequestState, Source, SourceContext, Watch
+from agent.model.known_cas import KNOWN_DIRECTORIES, title_of
 from agent.model.need import Request
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.sources.acme.challenges.challenge_type import ChallengeType
 from agent.sources.acme.limit_rules import LimitSettings
 from agent.sources.acme.provable import why_not_provable
-from agent.sources.acme.values import KNOWN_DIRECTORIES, TITLES, Argv, DirectoryUrl, ExternalAccount, Mails
+from agent.sources.acme.values import Argv, DirectoryUrl, ExternalAccount, Mails
 from agent.system.names import is_address, is_public
 
 MOST_NAMES = 100
@@ -94,7 +95,7 @@ class AcmeSource(Source):
     @property
     def ca(self) -> str:
         """Return what people call the CA: the host of its directory where it has no better name."""
-        return TITLES.get(self.directory) or str(urlsplit(self.directory).hostname)
+        return title_of(self.directory_url) or str(urlsplit(self.directory).hostname)
 
     @property
     def authority(self) -> str:

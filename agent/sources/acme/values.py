@@ -12,28 +12,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from agent.contract.fields import Secret, SecretText, one_or_several
+from agent.model.known_cas import KNOWN_DIRECTORIES
 from agent.system.names import is_address, is_wildcard, parse_name
 
-KNOWN_DIRECTORIES = {
-    "letsencrypt": "https://acme-v02.api.letsencrypt.org/directory",
-    "letsencrypt-staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
-    "google": "https://dv.acme-v02.api.pki.goog/directory",
-    "google-staging": "https://dv.acme-v02.test-api.pki.goog/directory",
-    "zerossl": "https://acme.zerossl.com/v2/DV90",
-    "sslcom": "https://acme.ssl.com/sslcom-dv-ecc",
-    "actalis": "https://acme-api.actalis.com/acme/directory",
-}
-"""Directories that have a name."""
-TITLES = {
-    "letsencrypt": "Let's Encrypt",
-    "letsencrypt-staging": "Let's Encrypt (staging)",
-    "google": "Google Trust Services",
-    "google-staging": "Google Trust Services (staging)",
-    "zerossl": "ZeroSSL",
-    "sslcom": "SSL.com",
-    "actalis": "Actalis",
-}
-"""What people call their CAs."""
 DIRECTORY_PATH = re.compile(r"[A-Za-z0-9_./~:@!&=+,%?-]*")
 MAILBOX = re.compile(r"[A-Za-z0-9_.+~=-]{1,64}")
 """The part before the @; no quotes, no comments, nothing that a mailto: URI has to escape (RFC 6068)."""

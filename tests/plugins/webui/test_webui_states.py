@@ -190,11 +190,17 @@ def test_what_is_being_issued_says_who_is_asked_what_happened_last_and_since_whe
 
 def test_a_ca_that_everybody_knows_is_called_by_its_name(agent: FakeApi, browser: Browser) -> None:
     agent.says(
-        "GET /v1/status", status(chain(issuer="Let's Encrypt R11"), chain(id="56" * 32, names=("b.example.com",)))
+        "GET /v1/status",
+        status(
+            chain(issuer="Let's Encrypt R11"),
+            chain(id="56" * 32, names=("b.example.com",)),
+            chain(id="78" * 32, names=("c.example.com",), source="second", authority="ZeroSSL"),
+        ),
     )
     page = browser.get(PAGE)
     assert "Let&#39;s Encrypt</td>" in page.row("mail.example.com")
     assert "ACME</td>" in page.row("b.example.com")
+    assert "ZeroSSL</td>" in page.row("c.example.com")
 
 
 def test_what_waits_for_its_window_says_until_when(agent: FakeApi, browser: Browser) -> None:

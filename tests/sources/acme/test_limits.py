@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from agent.errors.limits import LimitError, RateLimitAhead, RateLimitInForce
+from agent.model.known_cas import KNOWN_DIRECTORIES
 from agent.sources.acme.limit_rules import (
     LETS_ENCRYPT,
     OTHERS,
@@ -22,7 +23,6 @@ from agent.sources.acme.limit_rules import (
 )
 from agent.sources.acme.limits import LONGEST_BLOCK, UNDER_WAY, Limits, scope_of
 from agent.sources.acme.messages import ProblemDocument
-from agent.sources.acme.values import KNOWN_DIRECTORIES
 from support.cas.certificates import NOW
 from support.fakes.source_context import Noting, Remembering
 
