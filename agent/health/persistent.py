@@ -11,7 +11,11 @@ from agent.model.persistent import PersistentLook
 
 EARLY = timedelta(days=20)
 """Before the end of a record, when it is told."""
-SILENT, MISSING, NOT_TAKEN = "source.persist_silent", "source.persist_missing", "source.persist_not_taken"
+SILENT = "source.persist_silent"
+ABOUT_NO_RECORD = frozenset(
+    {SILENT, *(f"source.persist_{each}" for each in ("missing", "no_account", "no_issuers", "not_taken"))}
+)
+"""Codes of looks that have found no record that somebody has set: that one is to be set is said where it is wanted."""
 RENEWED = "Without it nothing is renewed that it proved; what is served stays until its end."
 
 
@@ -21,7 +25,7 @@ def of_records(looks: Iterable[PersistentLook], now: datetime) -> Iterator[Findi
         if each.problem is not None and each.right_at is not None:
             yield _finding(each, Severity.WARNING, _void(each, each.problem))
         elif each.problem is not None and each.problem.code.startswith("source.persist_"):
-            if each.problem.code not in {SILENT, MISSING, NOT_TAKEN}:
+            if each.problem.code not in ABOUT_NO_RECORD:
                 yield _finding(each, Severity.NOTICE, not_right_yet(each, each.problem))
         elif each.proves and each.until is not None and each.until - now <= EARLY:
             yield _finding(each, Severity.WARNING, ends(each, each.until))

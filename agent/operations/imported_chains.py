@@ -102,6 +102,7 @@ def store_renewable(
     from agent.sources.acme.takeover import issued_memory
 
     source, request, record = successor.source, successor.request, successor.record
+    memory = issued_memory(source.origin, request.id, chain, account)  # a plugin's source may compute its origin
     text = f"imported as {chain.id[:12]}, renewed by {source.name}"
     event = state.event(
         EventKind.CHAIN_STORED,
@@ -122,4 +123,4 @@ def store_renewable(
             warnings=warnings,
             edition=EDITION,
         )
-        state.store.memories.write(source.name, *issued_memory(source.origin, request.id, chain, account))
+        state.store.memories.write(source.name, *memory)

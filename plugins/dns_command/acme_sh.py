@@ -6,7 +6,6 @@ import difflib
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,9 +50,10 @@ def found_script(program: Path, script: str) -> Path:
 @contextmanager
 def throw_away_home() -> Iterator[Path]:
     """Give a directory that only its owner may enter, and that is gone afterwards; those of processes that died are removed."""
-    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        found = left.lstat()
-        if found.st_uid == os.getuid() and time.time() - found.st_mtime > LEFT_BEHIND:
-            shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=PREFIX) as home:
+        now = Path(home).stat().st_mtime  # of the clock that the others were dated by
+        for left in Path(home).parent.glob(f"{PREFIX}*"):
+            found = left.lstat()
+            if found.st_uid == os.getuid() and now - found.st_mtime > LEFT_BEHIND:
+                shutil.rmtree(left, ignore_errors=True)
         yield Path(home)

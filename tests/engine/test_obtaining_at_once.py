@@ -17,6 +17,7 @@ from agent.model.need import Request
 from agent.pki.authority import Root
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.planning import Obtain
+from agent.registry.sources import SourceHandle
 from agent.sources.local import LocalSource
 from agent.store import Store
 from agent.system.layout import Layout
@@ -57,7 +58,7 @@ def wanted(name: str) -> Obtain:
 
 
 def test_others_can_write_while_keys_are_made(store: Store, services: SourceServices) -> None:
-    asked = [(Watched(), wanted(name)) for name in ("a.example", "b.example")]
+    asked = [(SourceHandle(Watched(), own=True), wanted(name)) for name in ("a.example", "b.example")]
     made = list(obtain_at_once(store, Bus(), asked, services))
     assert [each.error for each in made] == [None, None]
     assert {each.names for each in store.chains.records()} == {("a.example",), ("b.example",)}
@@ -65,6 +66,6 @@ def test_others_can_write_while_keys_are_made(store: Store, services: SourceServ
 
 
 def test_what_takes_long_is_stored_bit_by_bit(store: Store, services: SourceServices) -> None:
-    asked = [(Watched(), wanted(name)) for name in ("a.example", "b.example")]
+    asked = [(SourceHandle(Watched(), own=True), wanted(name)) for name in ("a.example", "b.example")]
     assert len(list(obtain_at_once(store, Bus(), asked, services, batch_seconds=0.0))) == 2
     assert (store.meta("while a.example"), store.meta("while b.example")) == ("0", "1")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import secrets
 import socket
 import ssl
@@ -29,6 +28,8 @@ from agent.probing.connection import NOBODY_LISTENS, connected, secured
 from agent.sources.acme.alpn_responder import PROTOCOL, AlpnResponder, answer_for, server_name_of
 from agent.sources.acme.bounded_server import EVERYWHERE, QUEUE, listen
 from agent.sources.acme.http01 import LONGEST, PATIENCE, WORKERS, addresses_for, where_to_ask
+from agent.system.clock_offsets import age
+from agent.system.writing import write_new
 
 DIRECTORY = "tls-alpn-01"
 SOCKET = "tls-alpn-01.sock"
@@ -95,10 +96,8 @@ class AlpnAnswers:
         """Have the certificate for a name presented; return it, DER. Raises OSError."""
         made, pem = answer_for(name, key_authorization, self._now())
         path = self._file(server_name_of(name))
-        new = path.with_name(f".{secrets.token_hex(8)}")
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
+        new = path.with_name(f".{secrets.token_hex(8)}")  # several orders, and processes, may prove one name
+        write_new(new, pem, mode=0o600, flush=False)
         new.replace(path)
         return made
 
@@ -189,7 +188,7 @@ class AlpnAnswers:
     def _sweep(self) -> None:
         """Remove what a process left that was killed."""
         for path in self.directory.iterdir():
-            if time.time() - path.stat().st_mtime > OLD:
+            if age(path.lstat().st_mtime) > OLD:
                 path.unlink()
 
     def _stop(self) -> None:
