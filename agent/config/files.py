@@ -18,6 +18,8 @@ SettingsKey = tuple[str | int, ...]
 
 NAMED_ROWS = frozenset({"acme"})
 """Top-level tables that may be several, each with a name by which files are merged; one without is called like this."""
+ALONE, SEVERAL = r"^[ \t]*\[([\w-]+)\]", r"^[ \t]*\[\[([\w-]+)\]\]"
+"""The header of a table at the top level, and that of one of several."""
 PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -238,4 +240,12 @@ def _syntax(path: Path, message: str, text: str) -> SettingsProblem:
         lines = text.splitlines() or [""]
         line, column = str(len(lines)), str(len(lines[-1]) + 1)
     cause = message[: match.start()]
+    if mixed := _written_both_ways(text):
+        cause = f"{cause}: [{mixed}] and [[{mixed}]] can't be in one file; write [[{mixed}]] for each of several"
     return _whole(path, f"line {line}, column {column}: {cause[:1].lower()}{cause[1:]}")
+
+
+def _written_both_ways(text: str) -> str:
+    """Return the table that a file has as one, and as one of several as well; empty: there is none."""
+    alone, several = (set(re.findall(each, text, re.MULTILINE)) for each in (ALONE, SEVERAL))
+    return min(alone & several, default="")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from agent.config.files import SettingsKey
+from agent.config.problems import unknown
 from agent.config.settings import SolverEntry
 from agent.config.table_validation import InstanceHeader, TableValidation, part
 from agent.config.wanted_plugins import tables_of
@@ -67,14 +68,19 @@ class SolverTables:
         if not header.enabled:
             return SolverEntry(plugin, enabled=False)
         if kind is None:
-            self._note_unknown((*key, "plugin") if header.plugin else key, key, plugin)
+            self._note_unknown(key, plugin, is_named=header.plugin is not None)
             return None
         made = self._tables.instance(key, kind, part(table, set(table) - SOLVER_KEYS), SOLVER_KEYS)
         return SolverEntry(plugin, enabled=True, handle=self._handle(name, header, made)) if made else None
 
-    def _note_unknown(self, written: SettingsKey, key: SettingsKey, plugin: str) -> None:
-        if not self._tables.missing(key, WORD, plugin):
-            self._tables.note(written, self._tables.unknown(WORD, plugin, self._tables.registry.dns_solvers))
+    def _note_unknown(self, key: SettingsKey, plugin: str, *, is_named: bool) -> None:
+        """Note a plugin that has no solver. Plugins that no table names aren't loaded: which of them have one isn't known."""
+        if self._tables.missing(key, WORD, plugin):
+            return
+        cure = "" if is_named else ': say whose solver it is, for example plugin = "rfc2136"'
+        installed = {each.name for each in self._tables.registry.plugins}
+        cause = unknown(f'no {WORD} is named "{plugin}"{cure}', plugin, installed - {plugin}, "installed plugins")
+        self._tables.note((*key, "plugin") if is_named else key, cause)
 
     def _handle(self, name: str, header: SolverHeader, solver: DnsSolver) -> DnsHandle:
         timeout = header.timeout or float(type(solver).timeout)

@@ -285,6 +285,9 @@ TOP_KEYS = (
     "resolve, root, services, source, sources, wildcards"
 )
 
+INSTALLED = (
+    "acme_dns, command, files, ikev2, lexicon, mail, nginx, reverse_proxy, rfc2136, sstp, tunnel, web_auth, webui"
+)
 ONE_ERROR = {
     "prot": ("[modules.tunnel]\nprot = 1", f'[modules.tunnel] prot: unknown key; did you mean "port"? Allowed: {MODULE_KEYS}'),
     "far off": ("[modules.tunnel]\nzzz = 1", f"[modules.tunnel] zzz: unknown key; allowed: {MODULE_KEYS}"),
@@ -352,9 +355,13 @@ ONE_ERROR = {
         "[acme]\nlifetime_day = 1",
         '[acme] lifetime_day: unknown key; did you mean "lifetime_days"? Allowed: lifetime_days, name',
     ),
-    "unknown solver": ("[dns.x]", '[dns.x]: no DNS solver is named "x"; known: none'),
+    "unknown solver": (
+        "[dns.x]",
+        ('[dns.x]: no DNS solver is named "x": say whose solver it is, for example plugin = "rfc2136"; '
+        f"installed plugins: {INSTALLED}"),
+    ),
     "unknown solver of a table": (
-        '[dns.x]\nplugin = "y"', '[dns.x] plugin: no DNS solver is named "y"; known: none'
+        '[dns.x]\nplugin = "y"', f'[dns.x] plugin: no DNS solver is named "y"; installed plugins: {INSTALLED}'
     ),
     "key type": ('[modules.tunnel]\nkey_type = "ed25519"', "[modules.tunnel] key_type: this service accepts only: rsa-2048"),
     "wildcards of a service whose clients take none": (

@@ -137,6 +137,13 @@ def test_what_is_shown_can_be_written_into_a_file_again(appliance: ToyAppliance)
             'acme[#2]: needs a name, for example name = "google": only the first table may do without',
         ),
         ('[[acme]]\n[[acme]]\nname = "acme"', 'acme[#2].name: there is another source that is named "acme"'),
+        (
+            '[acme]\n[[acme]]\nname = "b"',
+            (
+                "line 2, column 7: cannot overwrite a value: [acme] and [[acme]] can't be in one file; "
+                "write [[acme]] for each of several"
+            ),
+        ),
         ('[[acme]]\nname = "local"', 'acme[#1].name: there is another source that is named "local"'),
         (
             '[[acme]]\nname = "My CA"',
