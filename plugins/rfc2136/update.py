@@ -61,13 +61,17 @@ class Updater:
                 raise failed or errors.ServerUnknown(zone or those[0].name)
 
     def _places(self, zone: str) -> Iterator[tuple[str, Place]]:
-        """Yield the servers with their addresses."""
+        """Yield the servers with their addresses. Raises `UpdateUnsent` after them for one whose address can't be found."""
+        unknown: SourceError | None = None
         for host in self._settings.server or self._primary(zone):
             try:
                 found = socket.getaddrinfo(host, self._settings.port, type=socket.SOCK_STREAM)
             except OSError as error:
-                raise errors.UpdateUnsent(host, error.strerror or "its address can't be found") from error
+                unknown = unknown or errors.UpdateUnsent(host, error.strerror or "its address can't be found")
+                continue
             yield from dict.fromkeys((host, (str(address[0]), int(address[1]))) for *_, address in found)
+        if unknown:
+            raise unknown
 
     @staticmethod
     def _primary(name: str) -> tuple[str, ...]:

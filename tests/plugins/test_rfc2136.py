@@ -112,6 +112,15 @@ def test_each_refusal_says_what_it_comes_of(zones: Zones):
         )
 
 
+def test_a_server_whose_address_cannot_be_found_does_not_keep_the_next_one_from_being_asked(zones: Zones):
+    zone = zones.add("rfc-next.test", secondary=False)
+    solver(zones, server=["nowhere.invalid", BIND9]).present_all([record(zone, ONE)], context())
+    assert zones.bind9.txt(record(zone, ONE).name) == [ONE]
+    assert refusal(solver(zones, server=["nowhere.invalid"]), record(zone, ONE))[0].startswith(
+        "nowhere.invalid: The DNS server can't be sent an update: "
+    )
+
+
 def test_a_zone_that_knot_does_not_serve_is_told_though_its_answer_is_not_signed(zones: Zones):
     assert refusal(solver(zones, server=KNOT), record("nowhere.test", ONE))[0] == (
         "127.0.0.2: The DNS server is not the primary of the zone nowhere.test."
