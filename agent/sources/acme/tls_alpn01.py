@@ -188,8 +188,9 @@ class AlpnAnswers:
     def _sweep(self) -> None:
         """Remove what a process left that was killed."""
         for path in self.directory.iterdir():
-            if age(path.lstat().st_mtime) > OLD:
-                path.unlink()
+            with contextlib.suppress(OSError):  # another process may have removed it just now
+                if age(path.lstat().st_mtime) > OLD:
+                    path.unlink()
 
     def _stop(self) -> None:
         for each in (self._behind, self._own):

@@ -213,6 +213,15 @@ def test_what_a_killed_process_left_is_swept(tmp_path):
         until(lambda: not left.exists())
 
 
+def test_what_cannot_be_swept_does_not_keep_the_socket_closed(tmp_path):
+    answers = alpn(tmp_path)
+    left = answers.directory / "left"
+    left.mkdir(parents=True)
+    os.utime(left, (0, 0))
+    with answers.serving():
+        assert (tmp_path / SOCKET).is_socket()
+
+
 # At a CA
 
 BY_ALPN = {"challenges": [ChallengeType.TLS_ALPN_01]}
