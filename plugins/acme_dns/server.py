@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from plugins.acme_dns.errors import RegistrationRefused, ServerFailed, ServerUnr
 
 MEMBERS = ("username", "password", "subdomain", "fulldomain")
 """Of the answer to a registration."""
+PLAIN = re.compile(r"[!#-[\]-~]{1,255}")
+"""What each of them is made of: it is shown in a terminal, and copied into the settings between quotation marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Server:
         """Make a registration; return `MEMBERS`. `allow_from`: networks that may change its record; none: all."""
         answer = self._post("register", {"allowfrom": [*allow_from]} if allow_from else {})
         found = _read(answer)
-        if answer.status != 201 or not all(isinstance(found.get(each), str) for each in MEMBERS):
+        if answer.status != 201 or not all(_is_plain(found.get(each)) for each in MEMBERS):
             raise ServerFailed(self.url, answer.status, _said(answer))
         return {each: found[each] for each in MEMBERS}
 
@@ -61,6 +64,10 @@ def _read(answer: HttpAnswer) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str) and PLAIN.fullmatch(value) is not None
 
 
 def _said(answer: HttpAnswer) -> str:

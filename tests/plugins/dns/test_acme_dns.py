@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from agent.dns.solver_context import SolverContext
 from agent.errors import AgentError
 from chainwright import TxtRecord
 from chainwright.testing import check_plugin
+from plugins.acme_dns.errors import ServerFailed
 from plugins.acme_dns.server import Server
 from plugins.acme_dns.solver import AcmeDns
 from support.appliances.deployed import Deployed
@@ -133,6 +135,24 @@ def test_a_broken_server_is_told(server: AcmeDnsServer, context: SolverContext) 
         )
     finally:
         server.broken = False
+
+
+@pytest.mark.parametrize("password", ['a"\nurl = "http://other.test', "a\x1b[2J", "a\\", "", "a" * 256])
+def test_a_registration_that_would_not_be_what_it_looks_like_in_the_settings_is_refused(
+    zones: Zones, password: str
+) -> None:
+    class Hostile(AcmeDnsServer):
+        def answer(self, path: str, headers: Any, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+            status, content = super().answer(path, headers, body)
+            return status, {**content, "password": password}
+
+    hostile = Hostile(zones.bind9, "auth.test")
+    try:
+        with pytest.raises(ServerFailed) as raised:
+            Server(hostile.url, 10).register()
+        assert raised.value.problem.cause.startswith("The acme-dns server answers with HTTP status 201: ")
+    finally:
+        hostile.close()
 
 
 def test_a_server_that_is_down_is_told(server: AcmeDnsServer, context: SolverContext) -> None:
