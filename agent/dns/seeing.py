@@ -66,6 +66,12 @@ def wait_until_seen(
         wait(min(next(pauses, PAUSE), deadline - now))
 
 
+def failed_sights(sights: Sequence[Sight]) -> list[Sight]:
+    """Return the names whose values won't be seen; where one is hopeless, the others have not been waited for."""
+    missing = [each for each in sights if not each.complete]
+    return [each for each in missing if each.hopeless] or missing
+
+
 def _look(sight: Sight, values: Collection[str], lookups: Lookups, budget: Budget) -> None:
     for server, found in lookups.ask_each(sight.name, sight.missing, budget).items():
         sight.silent.discard(server)

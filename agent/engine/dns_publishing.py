@@ -10,7 +10,7 @@ from datetime import datetime
 from agent.contract.dns_solver import TxtRecord
 from agent.dns.exchange import Budget, Unanswered
 from agent.dns.lookups import Lookups, NameServer
-from agent.dns.seeing import Sight, wait_until_seen
+from agent.dns.seeing import Sight, failed_sights, wait_until_seen
 from agent.dns.solver_context import SolverContext
 from agent.engine.write_queue import Writer
 from agent.errors.dns import DnsProofError, NoSolver, RecordsUnseen, ZoneUnknown
@@ -96,7 +96,6 @@ class StoredDns01:
         names: dict[str, set[str]] = {}
         for each in records:
             names.setdefault(each.name, set()).add(each.value)
-        domains = sorted({each.domain for each in records})
         try:
             sights = wait_until_seen(
                 names,
@@ -108,12 +107,12 @@ class StoredDns01:
                 tell=self.context.progress,
             )
         except Unanswered as error:
-            raise self._unknown(records[0].name, domains[0], error) from error
+            raise self._unknown(records[0].name, records[0].domain, error) from error
         if self.context.cancelled:
             raise OrderCancelled(self.order[1])
-        for sight in sights:
-            if not sight.complete:
-                raise self._unseen(solver, sight, domains)
+        if unseen := failed_sights(sights):
+            failed = {sight.name for sight in unseen}
+            raise self._unseen(solver, unseen[0], sorted({each.domain for each in records if each.name in failed}))
 
     def _servers(self, solver: DnsHandle, name: str, budget: Budget) -> Sequence[NameServer]:
         if solver.servers:

@@ -114,6 +114,17 @@ def test_a_server_that_does_not_follow_is_named(zones: Zones, box: Solving):
         assert error.retry_at is not None
 
 
+def test_names_whose_records_are_not_the_ones_that_are_missing_do_not_fail(zones: Zones, box: Solving):
+    zone = zones.add("records-one-of.test")
+    zones.alias(f"_acme-challenge.bad.{zone}", f"elsewhere.{zone}")
+    with box.store() as store:
+        dns01 = box.dns01(store, zones)
+        direct = TxtRecord(name=f"_acme-challenge.bad.{zone}", zone=zone, domain=f"bad.{zone}", value=ONE)
+        with pytest.raises(SourceError) as raised:
+            dns01.publish([*proofs(dns01, f"good.{zone}"), direct])
+    assert raised.value.failed == {f"bad.{zone}", f"*.bad.{zone}"}
+
+
 def test_a_name_that_no_table_serves_is_told(zones: Zones, box: Solving):
     zone = zones.add("records-nobody.test")
     box.configure(zones, home={"plugin": "rfc2136", "zones": ["elsewhere.test"], "key_name": "a", "secret": "YQ=="})
