@@ -6,8 +6,8 @@ import difflib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from chainwright import TxtRecord
@@ -52,8 +52,14 @@ def throw_away_home() -> Iterator[Path]:
     """Give a directory that only its owner may enter, and that is gone afterwards; those of processes that died are removed."""
     with tempfile.TemporaryDirectory(prefix=PREFIX) as home:
         now = Path(home).stat().st_mtime  # of the clock that the others were dated by
-        for left in Path(home).parent.glob(f"{PREFIX}*"):
-            found = left.lstat()
-            if found.st_uid == os.getuid() and now - found.st_mtime > LEFT_BEHIND:
-                shutil.rmtree(left, ignore_errors=True)
+        remove_left(Path(home).parent.glob(f"{PREFIX}*"), now)
         yield Path(home)
+
+
+def remove_left(homes: Iterable[Path], now: float) -> None:
+    """Remove those that processes have left that died. Others may go away meanwhile: their calls end."""
+    for each in homes:
+        with suppress(FileNotFoundError):
+            found = each.lstat()
+            if found.st_uid == os.getuid() and now - found.st_mtime > LEFT_BEHIND:
+                shutil.rmtree(each, ignore_errors=True)

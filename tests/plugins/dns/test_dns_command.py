@@ -15,7 +15,7 @@ from agent.dns.solver_context import SolverContext
 from agent.errors import AgentError
 from chainwright import TxtRecord
 from chainwright.testing import check_plugin
-from plugins.dns_command.acme_sh import PREFIX
+from plugins.dns_command.acme_sh import PREFIX, remove_left
 from plugins.dns_command.solver import CommandSolver
 from support.paths import CHECKOUT
 from support.servers.zones import Zones
@@ -198,6 +198,13 @@ def test_homes_of_processes_that_were_killed_are_removed_by_the_next_call(
         assert homes() == [new]
     finally:
         new.rmdir()
+
+
+def test_a_home_that_another_call_removes_meanwhile_is_passed_over(tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    remove_left([tmp_path / "gone", old], old.stat().st_mtime + 4000)
+    assert not old.exists()
 
 
 def test_a_script_that_acme_sh_has_not_is_asked_about(context: SolverContext, zones: Zones, key_file: Path) -> None:
