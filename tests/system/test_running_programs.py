@@ -67,7 +67,7 @@ def test_what_it_prints_is_bounded():
 
 def stored(stop: Event) -> StoredSourceContext:
     services = SimpleNamespace(writer=None, clock=None, http01=None)
-    handle = SimpleNamespace(name="slow", source=None)
+    handle = SimpleNamespace(name="slow", source=None, key_owner="")
     return StoredSourceContext(cast("SourceServices", services), cast("SourceHandle", handle), stop, {})
 
 

@@ -72,7 +72,7 @@ class Authorizations:
         Raises `ChallengeMissing`, `NothingProves`, and what a method raises that can't answer.
         """
         found = at_once(self._authorization, order.authorizations)
-        pending = {name_of(each): each for each in found if each.status == "pending"}
+        pending = {self._name_of(each): each for each in found if each.status == "pending"}
         offered = {name: {each.type for each in one.challenges} for name, one in pending.items()}
         self._find_methods(list(pending), offered)
         chosen = {name: self.prospects.choice(name, offered, anyway=True) for name in pending}
@@ -111,7 +111,7 @@ class Authorizations:
         """
         found = self._decided(order, pause)
         problems = tuple(problem for each in found if (problem := self._problem_of(each)))
-        passed = frozenset(name_of(each) for each in found if each.status == "valid")
+        passed = frozenset(self._name_of(each) for each in found if each.status == "valid")
         self._note(passed, {each.name for each in problems})
         if not problems:
             unsaid = ProblemDocument("serverInternal", f"it calls the order {order.status} without saying why")
@@ -143,7 +143,7 @@ class Authorizations:
 
     def _problem_of(self, authorization: Authorization) -> ProblemDocument | None:
         """Return why a name is not proved; None: it is, or nothing speaks against it yet."""
-        error, name = _error_of(authorization), name_of(authorization)
+        error, name = _error_of(authorization), self._name_of(authorization)
         if authorization.status == "valid" or (authorization.status == "pending" and not error):
             return None
         error = error or ProblemDocument("unauthorized", f"the authorization is {authorization.status}")
@@ -159,6 +159,16 @@ class Authorizations:
             if failed:
                 said = f"the challenge window of {self._ca} was not closed ({failed}); it is tried again with the next order"
                 self._context.progress(OrderStep.CHALLENGES, said)
+
+    def _name_of(self, authorization: Authorization) -> str:
+        """Return the canonical name that it is about, as it was ordered: a wildcard's is said of beside its name."""
+        try:
+            name = parse_name(authorization.name)
+        except NameInvalid:
+            return authorization.name
+        wildcard = f"{WILDCARD}{name.removeprefix(WILDCARD)}"
+        is_wildcard = authorization.wildcard or name not in self._names
+        return wildcard if is_wildcard and wildcard in self._names else name
 
     def _authorization(self, url: str) -> Authorization:
         return self._client.authorization(self._context, url)
@@ -220,17 +230,6 @@ class Authorizations:
             answered = self._client.answer(self._context, challenge)
             if answered.status == "pending" and answered.error:
                 self._doubtful[authorization.url] = 1
-
-
-def name_of(authorization: Authorization) -> str:
-    """Return the canonical name that it is about, as it was ordered: a wildcard's is said of beside its name."""
-    name = authorization.name
-    if authorization.wildcard and not name.startswith(WILDCARD):
-        name = WILDCARD + name
-    try:
-        return parse_name(name)
-    except NameInvalid:
-        return name
 
 
 def _challenge(authorization: Authorization, method: Method) -> Challenge:
