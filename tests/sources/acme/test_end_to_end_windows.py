@@ -1,0 +1,123 @@
+"""The whole agent with a plugin that opens a firewall as long as a CA looks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from textwrap import dedent
+
+import pytest
+
+from agent.model.events import EventKind
+from agent.sources.acme.steps import OrderStep
+from support.appliances.certified import Certified
+from support.appliances.proxied import SITES
+
+SITE = SITES[0]
+KILLED = 9
+PROGRAM = '#!/bin/sh\necho "$@" >> {0}/calls\n[ ! -e {0}/fail-$1 ] || {{ echo no way >&2; exit 3; }}\n'
+PLUGIN = """
+    from chainwright import Command, PluginSettings, hookimpl
+
+    api = 1
+
+
+    class Firewall(PluginSettings):
+        program: str
+
+        @hookimpl
+        def challenge_window(self, window):
+            {answer}
+
+
+    @hookimpl
+    def register_settings():
+        return Firewall
+"""
+COMMAND = 'return Command((self.program, window.action, window.id, ",".join(map(str, window.ports)), *window.names))'
+
+
+class Walled(Certified):
+    """One site, and a plugin that is enabled by its settings."""
+
+    def tables(self) -> str:
+        return f'{super().tables()}\n[plugins.firewall]\nprogram = "{self.root}/fwctl"\n'
+
+    def plugin(self, answer: str) -> None:
+        """Install it, and what it has run."""
+        program = self.root / "fwctl"
+        program.write_text(PROGRAM.format(self.root))
+        program.chmod(0o755)
+        path = self.layout.plugins / "firewall.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(PLUGIN).format(answer=answer))
+        self.configure()
+
+    @property
+    def calls(self) -> list[list[str]]:
+        """What was run, with its arguments."""
+        path = self.root / "calls"
+        return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
+    def findings(self) -> list[str]:
+        """Return the causes of what the status says of windows."""
+        said = json.loads(self.terminal.run("status", "--json").stdout)
+        found = [each["problem"] for each in said["findings"]]
+        return [each["cause"] for each in found if each["code"] == "status.window_unclosed"]
+
+
+@pytest.fixture
+def appliance(pebble) -> Iterator[Walled]:
+    with Walled.make(ca=pebble, acme={"challenges": ["http-01"]}) as made:
+        yield made
+
+
+def test_it_is_opened_and_closed_once(appliance: Walled):
+    appliance.plugin(COMMAND)
+    appliance.apply()
+    appliance.assert_certified(SITE)
+    opened, closed = appliance.calls
+    assert opened == ["open", opened[1], str(appliance.http_port), SITE]
+    assert closed == ["close", *opened[1:]]
+
+
+def test_what_a_killed_process_left_open_is_closed_though_the_plugin_is_gone(appliance: Walled):
+    appliance.plugin(COMMAND)
+    assert appliance.die_at(f"order_step:{OrderStep.CHALLENGES}") == KILLED
+    assert [each[0] for each in appliance.calls] == ["open"]
+    appliance.plugin("return None")
+    appliance.apply()
+    appliance.assert_certified(SITE)
+    opened, closed = appliance.calls
+    assert closed == ["close", *opened[1:]]
+
+
+def test_what_can_not_be_closed_is_in_the_status(appliance: Walled):
+    appliance.plugin(COMMAND)
+    (appliance.root / "fail-close").touch()
+    appliance.apply()
+    appliance.assert_certified(SITE)
+    assert appliance.findings() == [
+        f"The way for a CA to {SITE}, which the plugin firewall has opened, was not closed: no way."
+    ]
+    (appliance.root / "fail-close").unlink()
+    appliance.terminal.run("reissue", SITE)
+    appliance.apply()
+    assert appliance.findings() == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ('raise LookupError("no zone")', "LookupError: no zone"),
+        ('return "open sesame"', "it is an object of type str, not Command or None"),
+    ],
+    ids=["raises", "returns a text"],
+)
+def test_a_plugin_that_is_wrong_costs_its_window_and_is_told(appliance: Walled, answer: str, why: str):
+    appliance.plugin(answer)
+    appliance.apply()
+    appliance.assert_certified(SITE)
+    said = [each.text for each in appliance.events if each.kind is EventKind.PLUGIN_FAILED]
+    assert said
+    assert said[0] == f"The plugin firewall could not say how a challenge window is opened and closed: {why}."
