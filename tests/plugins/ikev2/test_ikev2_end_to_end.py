@@ -167,7 +167,9 @@ def test_a_charon_started_anew_loads_what_was_deployed_last_without_the_agent(se
     serving.kill()
     serving.start_charon()
     until(lambda: serving.leaves_with_keys() == set(serving.chains().values()), what="the chain is loaded")
-    assert serving.loaded()["connections"] == ["road"]
+    until(
+        lambda: serving.loaded()["connections"] == ["road"], what="the connection is loaded, which comes after the keys"
+    )
     assert serving.domain == DOMAIN
 
 
