@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from agent.errors import SourceError
 from agent.errors.challenges import NothingProves
 from agent.errors.order import ChallengeMissing
 from agent.errors.validation import ValidationFailed
+from agent.sources import AcmeSource
 from agent.sources.acme.account_admin import AccountAdmin
+from agent.sources.acme.challenges.dns_01 import Dns01Method
 from support.cas.challtestsrv import NEW, OLD
 from support.cas.stub_ca import Reply, StubCa
 from support.fakes.orderer import Opened, Orderer
@@ -39,6 +42,13 @@ def by_dns(at: Opened, ca: Any, zones: Zones, *served: str, **settings: Any) -> 
 
 def values_at(zones: Zones, zone: str) -> list[str]:
     return zones.bind9.txt(f"_acme-challenge.{zone}")
+
+
+def test_the_settings_alone_rule_out_addresses_and_nobody_is_asked():
+    nobody: Any = SimpleNamespace(dns01=None)
+    method = Dns01Method(AcmeSource(), nobody, nobody, None)
+    assert method.why_not("192.0.2.1") == "the DNS proves no address"
+    assert [method.why_not(name) for name in ("www.example.com", "*.example.com")] == ["", ""]
 
 
 @pytest.mark.parametrize("programs", [NEW, OLD], ids=["new", "old"])

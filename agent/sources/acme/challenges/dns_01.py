@@ -31,24 +31,22 @@ class Dns01Method(Method):
 
     def __init__(self, source: AcmeSource, ca: CaContext, context: SourceContext, account: Account | None) -> None:
         super().__init__(source, ca, context, account)
-        self._solvers: dict[str, str | None] = {}
         self._where: dict[str, TxtRecord] = {}
         self._published: list[TxtRecord] = []
 
     def why_not(self, name: str) -> str:
-        """No addresses, and nothing that no solver serves."""
-        if is_address(name):
-            return "the DNS proves no address"
-        domain = name.removeprefix(WILDCARD)
-        if domain not in self._solvers:
-            self._solvers[domain] = self.context.dns01.solver_for(domain)
-        return "" if self._solvers[domain] else f"no table [dns.NAME] holds the zone of {domain}: add one"
+        """No addresses."""
+        return "the DNS proves no address" if is_address(name) else ""
 
     def prepare(self, names: Collection[str], *, retry_at: datetime) -> Outlook:
-        """Find out where the records are to be written."""
+        """Find out who would write the records, and where."""
         domains = list(dict.fromkeys(name.removeprefix(WILDCARD) for name in names))
-        failed = dict(zip(domains, at_once(self._sought, domains), strict=True))
-        return Outlook(failed={name: error for name in names if (error := failed[name.removeprefix(WILDCARD)])})
+        found = dict(zip(domains, at_once(self._sought, domains), strict=True))
+        outcomes = {name: found[name.removeprefix(WILDCARD)] for name in names}
+        return Outlook(
+            failed={name: each for name, each in outcomes.items() if isinstance(each, SourceError)},
+            absent={name: each for name, each in outcomes.items() if isinstance(each, str)},
+        )
 
     def present(self, answers: Sequence[Answer], *, retry_at: datetime) -> None:
         """Have all records made in one go, a domain and its wildcard beside each other. Raises `SourceError`."""
@@ -62,7 +60,10 @@ class Dns01Method(Method):
             self.context.dns01.withdraw(self._published)
             self._published = []
 
-    def _sought(self, domain: str) -> SourceError | None:
+    def _sought(self, domain: str) -> SourceError | str | None:
+        """Return why the record of a domain can't be made: an error, or a clause where no table serves it; None: it can."""
+        if self.context.dns01.solver_for(domain) is None:
+            return f"no table [dns.NAME] holds the zone of {domain}: add one"
         try:
             self._record(domain)
         except SourceError as error:
