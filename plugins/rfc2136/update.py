@@ -157,7 +157,7 @@ def _exactly(count: int, sock: socket.socket, until: float) -> bytes:
     while len(got) < count:
         sock.settimeout(max(until - time.monotonic(), 0.01))
         more = sock.recv(count - len(got))
-        if not more:
+        if not more or time.monotonic() >= until:
             raise ConnectionAbortedError
         got += more
     return got
