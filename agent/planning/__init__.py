@@ -148,19 +148,16 @@ def plan(
     roots = RootLife(state, bindings, now)
     roots.consider(wanted=any(each.source == LOCAL for each in orders.due))
     root, obtain = _held_back(state, roots.due, orders.due, bindings)
-    dns, policies = dns_questions(needs, state, now), policy_questions(needs, state, now)
-    records = record_looks(needs, bindings, state, now)
-    asking, left = _asking(state, now), removals(state.dns_records, now)
-    keys: list[Action] = [*keys_to_prepare(needs, state), *dns.due, *policies.due, *records.due, *left.due]
-    instants = [*roots.instants, *orders.instants, *inquiries.instants, *modules_plan.instants]
-    instants += [
-        *signing.instants,
-        *dns.instants,
-        *policies.instants,
-        *records.instants,
-        *left.instants,
-        *_beginnings(state.evidence.chains, now),
-    ]
+    looks = (
+        dns_questions(needs, state, now),
+        policy_questions(needs, state, now),
+        record_looks(needs, bindings, state, now),
+        removals(state.dns_records, now),
+    )
+    asking = _asking(state, now)
+    keys: list[Action] = [*keys_to_prepare(needs, state), *(due for each in looks for due in each.due)]
+    instants = [*roots.instants, *orders.instants, *inquiries.instants, *modules_plan.instants, *signing.instants]
+    instants += [*(at for each in looks for at in each.instants), *_beginnings(state.evidence.chains, now)]
     instants += [state.doubt.ask_at] if state.doubt and state.doubt.ask_at and not asking else []
     names = [max(each.due_at, now) for each in state.names]
     beside_names_at = min([*instants, *modules_plan.looks], default=None)

@@ -158,7 +158,7 @@ class Orders:
         return found
 
     def _newest(self, need: Need, members: Sequence[SourceHandle]) -> ChainRecord | None:
-        """Return the newest good chain of a group, whoever of it has made it."""
+        """Return the newest good chain of a group, whichever of them has made it."""
         names = [source.name for source in members]
         return next(iter(self._state.evidence.index.made_for(names, need.request.id, self._now)), None)
 
