@@ -13,6 +13,7 @@ from agent.errors.source import Elsewhere
 from support.appliances.certified import Certified
 from support.appliances.proxied import SITES
 from support.cas import certificates as toy_ca
+from support.cas.acme2certifier import Acme2Certifier
 from support.cas.misbehaving import Misbehaving
 from support.cas.pebble import Pebble
 from support.cas.stub_server import Reply
@@ -45,7 +46,7 @@ class TwoCas(Certified):
         rows = table("acme", found).replace("[acme]", "[[acme]]")
         (self.layout.conf_d / "second.toml").write_text(textwrap.dedent(rows))
 
-    def roots_of(self, ca: Pebble) -> bool:
+    def roots_of(self, ca: Pebble | Acme2Certifier) -> bool:
         """Whether the site is served with a chain of this CA."""
         before, self.ca = self.ca, ca
         try:
@@ -142,6 +143,22 @@ def test_both_down_at_once_is_as_with_one(appliance: TwoCas, misbehaving: Misbeh
     assert {each.source for each in appliance.orders_failed()} == {"acme", "second"}
     reason = appliance.terminal.run("explain", "reverse_proxy", SITE).stdout
     assert "allows no more for now" in reason
+
+
+def test_cas_that_share_no_code_take_over_from_each_other(acme2certifier: Acme2Certifier, pebble_with):
+    second = pebble_with(always_valid=True)
+    acme2certifier.stop()
+    with TwoCas.make(ca=acme2certifier, second=second) as appliance:
+        appliance.configure()
+        appliance.terminal.run("apply")
+        assert appliance.sources() == {SITE: "second"}
+        assert appliance.roots_of(second)
+
+        acme2certifier.start()
+        second.stop()
+        appliance.terminal.run("reissue", SITE)
+        assert appliance.sources() == {SITE: "acme"}
+        assert appliance.roots_of(acme2certifier)
 
 
 def test_a_ca_with_a_key_of_its_own_is_answered_by_nginx_from_files(pebble_with):

@@ -14,6 +14,7 @@ from agent.pki.chain import Chain
 from support.appliances.deployed import connect, leaf_of
 from support.appliances.proxied import OWN, SITES, Proxied
 from support.cas.acme2certifier import Acme2Certifier
+from support.cas.caddy import Caddy
 from support.cas.pebble import Pebble
 from support.clients.terminal import Terminal
 from support.fakes.orderer import WITHOUT_ALPN
@@ -29,7 +30,7 @@ TRUST = "/etc/chainwright/listener-root.pem"
 class Certified(Proxied):
     """Its nginx is started by the agent. `happens` is called with each event, in whatever thread it is told."""
 
-    ca: Pebble | Acme2Certifier | None = None
+    ca: Pebble | Acme2Certifier | Caddy | None = None
     acme: dict[str, Any] = field(default_factory=dict)
     """Settings of the CA beside those by which it's found."""
     service: dict[str, object] = field(default_factory=lambda: {**OWN, "start": True})
@@ -44,8 +45,9 @@ class Certified(Proxied):
     def settings(self, text: str) -> None:
         """Write the settings, with a CA on the ladder."""
         assert self.ca
-        trust = {"trust": TRUST} if isinstance(self.ca, Pebble) else {}
-        if isinstance(self.ca, Pebble):
+        trust = {}
+        if not isinstance(self.ca, Acme2Certifier):
+            trust = {"trust": TRUST}
             self.layout.rooted(TRUST).write_bytes(self.ca.trust_file.read_bytes())
         found = {
             "directory": self.ca.directory_url,
@@ -53,8 +55,9 @@ class Certified(Proxied):
             "contact": "admin@example.com",
             "http_port": self.ca.http_port,
             "challenges": list(WITHOUT_ALPN),
-            "resolvers": self.ca.dns.address,
         }
+        if not isinstance(self.ca, Caddy):
+            found["resolvers"] = self.ca.dns.address
         super().settings(LADDER + text + table("acme", {**found, **trust, **self.acme}))
 
     def engine(self) -> Engine:
@@ -114,8 +117,7 @@ class Certified(Proxied):
     def certified(self, name: str = SITES[0]) -> str:
         """Return the SHA-256 of the leaf that a client gets who trusts the CA only; empty: it's none of the CA's."""
         assert self.ca
-        roots = self.ca.roots()[0] if isinstance(self.ca, Pebble) else self.ca.root_file.read_text()
-        context = ssl.create_default_context(cadata=roots)
+        context = ssl.create_default_context(cadata=self.ca.roots()[0])
         # Set from Python 3.13 on: acme2certifier's leaves have no authority key identifier.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         try:

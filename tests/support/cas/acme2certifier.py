@@ -79,6 +79,10 @@ class Acme2Certifier:
     def directory_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/directory"
 
+    def roots(self) -> list[str]:
+        """Return the roots of its chains, as PEM."""
+        return [self.root_file.read_text()]
+
     def start(self) -> None:
         """Start it where it was, with what it knew."""
         self._program.start()

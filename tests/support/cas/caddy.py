@@ -43,6 +43,8 @@ class Caddy:
         assert CADDY.exists(), f"there is no {CADDY}: ./test brings it"
         self.directory = directory
         self.port = free_port()
+        self.http_port = free_port()
+        """Nobody is asked there: it looks at port 80."""
         self.trust_file = directory / "root.pem"
         """What a client must trust to talk to the CA, and what its certificates end in."""
         self.log = directory / "caddy.log"
@@ -56,6 +58,10 @@ class Caddy:
     @property
     def directory_url(self) -> str:
         return f"https://localhost:{self.port}/acme/local/directory"
+
+    def roots(self) -> list[str]:
+        """Return the roots of its chains, as PEM."""
+        return [self.trust_file.read_text()]
 
     def start(self) -> None:
         """Start it where it was, with what it knew, and wait until it serves its directory."""
@@ -102,7 +108,7 @@ class Caddy:
                 "pki": {"certificate_authorities": {"local": {"install_trust": False}}},
                 "tls": {"automation": {"policies": [{"issuers": [{"module": "internal"}]}]}},
                 "http": {
-                    "http_port": free_port(),
+                    "http_port": self.http_port,
                     "https_port": self.port,
                     "servers": {
                         "acme": {
