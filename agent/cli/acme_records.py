@@ -149,7 +149,7 @@ def _show(look: PersistentLook) -> None:
     for line in columns(rows):
         click.echo(line)
     if look.problem:
-        note(look.problem.cause)
+        note(f"{look.problem.cause}\n{look.problem.fix}")
 
 
 def _json(look: PersistentLook) -> dict[str, Any]:

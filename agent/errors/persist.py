@@ -46,6 +46,25 @@ class RecordMissing(PersistError):
         return [f'"{each[:60]}"' for each in self.others[:2]]
 
 
+class RecordElsewhere(PersistError):
+    """The record was set at another name: in most cases one to which a DNS console has added the zone's name once more."""
+
+    code = "source.persist_elsewhere"
+    cause = "The TXT record for {ca} is at {found}, where no CA looks for it: it belongs at {owner}."
+    fix = "{cure}: {value}"
+    ca: str
+    found: str
+    entered: str = ""
+    """What is to be typed into a DNS console that adds the zone's name; empty: the name itself."""
+
+    @property
+    def cure(self) -> str:
+        """How it gets to its place."""
+        if not self.entered:
+            return f"Set it at {self.owner} instead"
+        return f"The DNS console adds the zone's name by itself. Set it there with the name {self.entered}"
+
+
 class OtherAccount(PersistError):
     """The record is of another account: one before this one, or of another machine."""
 

@@ -12,10 +12,6 @@ from agent.model.persistent import PersistentLook
 EARLY = timedelta(days=20)
 """Before the end of a record, when it is told."""
 SILENT = "source.persist_silent"
-ABOUT_NO_RECORD = frozenset(
-    {SILENT, *(f"source.persist_{each}" for each in ("missing", "no_account", "no_issuers", "not_taken"))}
-)
-"""Codes of looks that have found no record that somebody has set: that one is to be set is said where it is wanted."""
 RENEWED = "Without it nothing is renewed that it proved; what is served stays until its end."
 
 
@@ -24,9 +20,8 @@ def of_records(looks: Iterable[PersistentLook], now: datetime) -> Iterator[Findi
     for each in looks:
         if each.problem is not None and each.right_at is not None:
             yield _finding(each, Severity.WARNING, _void(each, each.problem))
-        elif each.problem is not None and each.problem.code.startswith("source.persist_"):
-            if each.problem.code not in ABOUT_NO_RECORD:
-                yield _finding(each, Severity.NOTICE, not_right_yet(each, each.problem))
+        elif each.problem is not None and (each.wrong or each.seen):
+            yield _finding(each, Severity.NOTICE, not_right_yet(each, each.problem))
         elif each.proves and each.until is not None and each.until - now <= EARLY:
             yield _finding(each, Severity.WARNING, ends(each, each.until))
 

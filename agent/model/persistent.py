@@ -20,6 +20,12 @@ TTL = 3600
 """Seconds, in the line for a zone's file."""
 
 
+ABOUT = "source.persist_"
+"""What codes begin with that are about such records."""
+UNSEEN = frozenset(f"{ABOUT}{each}" for each in ("missing", "silent", "no_issuers", "not_taken"))
+"""Codes of looks that have found no record for the CA."""
+
+
 @dataclass(frozen=True, slots=True)
 class PersistentRecord:
     """A TXT record that is to be in the zone."""
@@ -98,11 +104,19 @@ class PersistentLook:
         return Pause(self.asked_at, self.next_at, LONGEST_PERSISTENT)
 
     @property
+    def wrong(self) -> bool:
+        """Whether somebody has set it, and no server has it as it is to be."""
+        problem = self.problem
+        return not self.seen and problem is not None and problem.code.startswith(ABOUT) and problem.code not in UNSEEN
+
+    @property
     def state(self) -> str:
         """How far it is, in a few words."""
         if self.proves and self.problem is None:
             return f"seen at {self.seen} of {self.servers} servers"
-        return f"seen at {self.seen} of {self.servers} servers, not at all of them" if self.seen else "not seen yet"
+        if self.seen:
+            return f"seen at {self.seen} of {self.servers} servers, not at all of them"
+        return "there is one that is not right" if self.wrong else "not seen yet"
 
     def ending(self, until: datetime) -> Self:
         """Return it with a record that is to end by its own words."""

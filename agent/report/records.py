@@ -26,6 +26,8 @@ class RecordRow:
     """How far it is, in a few words."""
     right: bool
     """Whether each server of the zone has it."""
+    wrong: bool
+    """Whether one is there, and no server has it as it is to be."""
     seen: int
     servers: int
     problem: Problem | None
@@ -45,6 +47,7 @@ def record_rows(looks: Iterable[PersistentLook], names: Iterable[str]) -> Iterat
                 line=each.record.zone_line,
                 state=each.state,
                 right=each.problem is None and bool(each.proves),
+                wrong=each.wrong,
                 seen=each.seen,
                 servers=each.servers,
                 problem=each.problem,

@@ -224,6 +224,8 @@ EXAMPLES: list[AgentError] = [
     http01.TokenMalformed([SHOP], "../../etc/passwd", AT),
     persist.RecordMissing(*RECORD, CA),
     persist.RecordMissing(*RECORD, CA, ("other.example; accounturi=https://other.example/1",)),
+    persist.RecordElsewhere(*RECORD, CA, "_validation-persist.example.com.example.com", "_validation-persist"),
+    persist.RecordElsewhere(*RECORD, CA, "example.com"),
     persist.OtherAccount(*RECORD, "https://ca.example/acct/6", ACCOUNT),
     persist.OtherIssuer(*RECORD, "other.example", CA, (CA,)),
     persist.CapitalLetters(*RECORD, "CA.example", CA),

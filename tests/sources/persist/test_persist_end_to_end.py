@@ -109,6 +109,24 @@ def test_the_command_shows_the_record_and_whether_it_is_there(appliance: Certifi
     assert f"Void from then on: the TXT record at {rows['owner']} ({rows['value']})" in shown.stderr
 
 
+def test_a_record_that_a_console_has_put_below_the_zone_once_more_is_found(
+    appliance: Certified, zones: Zones, zone: str
+) -> None:
+    appliance.apply()
+    (record,) = appliance.terminal.json("acme", "persist", f"*.{zone}")["records"]
+    doubled = f"{record['owner']}.{zone}"
+    publish(zones, doubled, record["value"])
+    done = appliance.terminal.run("acme", "persist", f"*.{zone}")
+    cause = f"The TXT record for 127.0.0.1 is at {doubled}, where no CA looks for it: it belongs at {record['owner']}."
+    fix = f"The DNS console adds the zone's name by itself. Set it there with the name _validation-persist: {record['value']}"
+    assert done.stderr == f"{cause}\n{fix}\n"
+    assert "there is one that is not right" in done.stdout
+    appliance.clock.advance(minutes=6)
+    appliance.apply()
+    (found,) = [each["problem"] for each in appliance.terminal.json("status")["findings"]]
+    assert (found["code"], found["cause"], found["fix"]) == ("status.persist_not_right", cause, fix)
+
+
 def test_a_record_that_vanishes_is_a_finding_with_the_record_to_set(
     appliance: Certified, zones: Zones, zone: str
 ) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from agent.errors import persist
 from agent.model.persistent import PersistentLook
@@ -26,10 +28,15 @@ class Zone:
     """A zone that says what a test wants."""
 
     said: Said | str
+    elsewhere: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name -> record at it, where somebody has set it by mistake."""
+    zone: str = "example.com"
 
     def records(self, owner: str) -> Said | str:
-        assert owner == OWNER
-        return self.said
+        return self.said if owner == OWNER else {NS1: [self.elsewhere[owner]] if owner in self.elsewhere else []}
+
+    def zone_of(self, owner: str) -> str:
+        return self.zone
 
 
 def weighed(said: Said | str, name: str = "*.example.com") -> tuple[str, int, int]:
@@ -80,6 +87,42 @@ def test_one_record_proves_the_name_and_its_wildcard() -> None:
     found = looked({NS1: [(GOOD,)]})
     assert (found.proves, found.problem, found.next_at) == (NAMES, None, NOW + WELL)
     assert (found.right_at, found.right_value, found.state) == (NOW, GOOD, "seen at 1 of 1 servers")
+
+
+@pytest.mark.parametrize(
+    ("zone", "found", "cure"),
+    [
+        (
+            "example.com",
+            f"{OWNER}.example.com",
+            "The DNS console adds the zone's name by itself. Set it there with the name _validation-persist",
+        ),
+        (
+            "com",
+            f"{OWNER}.com",
+            "The DNS console adds the zone's name by itself. Set it there with the name _validation-persist.example",
+        ),
+        ("example.com", "example.com", f"Set it at {OWNER} instead"),
+        ("", "_acme-challenge.example.com", f"Set it at {OWNER} instead"),
+    ],
+)
+def test_a_record_at_a_wrong_name_is_found(zone: str, found: str, cure: str) -> None:
+    known = PersistentLook("acme", "example.com", names=NAMES)
+    seen = look_at_one(known, ACCOUNT, Zone({NS1: []}, {found: (GOOD,)}, zone), NAMES, NOW)
+    assert seen.problem is not None
+    assert (seen.problem.code, seen.problem.cause, seen.problem.fix) == (
+        "source.persist_elsewhere",
+        f"The TXT record for Some CA is at {found}, where no CA looks for it: it belongs at {OWNER}.",
+        f"{cure}: {GOOD}",
+    )
+    assert (seen.state, seen.proves) == ("there is one that is not right", ())
+
+
+def test_what_is_for_others_at_such_a_name_is_not_taken_for_the_record() -> None:
+    other = {"example.com": (f"ca.example; accounturi={URL}0",), f"{OWNER}.example.com": ("v=spf1 -all",)}
+    seen = look_at_one(PersistentLook("acme", "example.com", names=NAMES), ACCOUNT, Zone({NS1: []}, other), NAMES, NOW)
+    assert seen.problem is not None
+    assert (seen.problem.code, seen.state) == ("source.persist_missing", "not seen yet")
 
 
 def test_without_a_policy_it_proves_the_name_alone() -> None:

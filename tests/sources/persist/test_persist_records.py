@@ -177,6 +177,18 @@ def test_the_end_is_that_of_the_record_that_lasts_longest() -> None:
             f"The TXT record at {OWNER} has no policy=wildcard, so it does not prove *.example.com.",
         ),
         (
+            f'"{WILD}"',
+            "*.example.com",
+            persist.RecordUnreadable,
+            f"The TXT record at {OWNER} can't be read: its value has quotation marks around it, as they belong to a file.",
+        ),
+        (
+            f'{OWNER}. 3600 IN TXT "{WILD}"',
+            "*.example.com",
+            persist.RecordUnreadable,
+            f"The TXT record at {OWNER} can't be read: it is a whole line of a zone's file, where the value alone belongs.",
+        ),
+        (
             f"{GOOD}; accounturi={URL}",
             "example.com",
             persist.ParameterRepeated,

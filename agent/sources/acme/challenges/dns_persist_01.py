@@ -21,7 +21,7 @@ from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.persist.account import PersistAccount, issuers_in
 from agent.sources.acme.persist.asking import persist_account, refuse_if_not_taken
 from agent.sources.acme.persist.judging import Wanted
-from agent.sources.acme.persist.looking import Sighting, weigh
+from agent.sources.acme.persist.looking import Sighting, look_up
 from agent.sources.acme.persist.record import record_of
 from agent.sources.acme.persist.zone import zones_of
 from agent.system.names import is_address, is_wildcard
@@ -77,7 +77,7 @@ class DnsPersist01Method(Method):
         failed: dict[str, SourceError] = {}
         for name in names:
             wanted = Wanted(name, account, self.context.now(), retry_at, f"*.{domain_of(name)}" in names)
-            seen = weigh(said.get(domain_of(name), "there was no time left for it"), wanted)
+            seen = look_up(zone, said.get(domain_of(name), "there was no time left for it"), wanted)
             if isinstance(seen.error, RecordMissing | ServersSilent) and not is_wildcard(name):
                 absent[name] = NOT_SET.format(name)
             elif seen.error:

@@ -13,7 +13,7 @@ from agent.sources.acme.ca_context import ca_context_of
 from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.persist.account import PersistAccount, account_at, is_announced
 from agent.sources.acme.persist.judging import Wanted
-from agent.sources.acme.persist.looking import Sighting, Zone, weigh
+from agent.sources.acme.persist.looking import Sighting, Zone, look_up
 from agent.sources.acme.persist.zone import zones_of
 from agent.system.names import is_wildcard
 
@@ -64,7 +64,7 @@ def look_at_one(
     shares = any(map(is_wildcard, before.names))
     said = zone.records(owner_of(before.domain))
     wanted = [Wanted(name, account, now, now + pause, shares) for name in sorted(before.names, key=len)]
-    seen = [weigh(said, each) for each in wanted]
+    seen = [look_up(zone, said, each) for each in wanted]
     errors = [each.error for each in seen if each.error]
     found = replace(before, ca=account.ca, value=wanted[0].record.value, asked_at=now)
     if all(isinstance(each, ServersSilent) for each in errors) and errors:

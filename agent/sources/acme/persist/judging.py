@@ -87,6 +87,11 @@ def judge(records: Sequence[Strings], wanted: Wanted) -> Judgement:
     return Judgement(RecordMissing(*_about(wanted), wanted.account.ca or wanted.account.issuers[0], shown))
 
 
+def is_meant(records: Sequence[Strings], wanted: Wanted) -> bool:
+    """Whether one of the records is for the CA and the account of `wanted`, right or not."""
+    return any(_judge(each, wanted)[0] == OURS for each in records)
+
+
 FOREIGN, UNREADABLE, NEAR, OURS = range(4)
 """How near a record is to being ours: for others, perhaps ours, one of both names ours, both ours."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 BLANKS = " \t"
 TAG = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?")
+LINE = " IN TXT "
 VALUE = re.compile(r"[\x21-\x3a\x3c-\x7e]*")
 
 
@@ -42,7 +43,12 @@ class Found:
 
 def read_record(strings: Sequence[str]) -> Found:
     """Read the strings of a TXT record. Raises `NoIssueValue`."""
-    issuer, *rest = (part.strip(BLANKS) for part in "".join(strings).split(";"))
+    text = "".join(strings)
+    if LINE in text:
+        raise NoIssueValue("it is a whole line of a zone's file, where the value alone belongs")
+    if text.startswith('"') or text.endswith('"'):
+        raise NoIssueValue("its value has quotation marks around it, as they belong to a file")
+    issuer, *rest = (part.strip(BLANKS) for part in text.split(";"))
     trailing = len(rest) > 1 and not rest[-1]
     if rest and not rest[-1]:
         rest.pop()

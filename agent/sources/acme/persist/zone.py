@@ -41,6 +41,13 @@ class DnsZones:
             for server, each in asked.items()
         }
 
+    def zone_of(self, owner: str) -> str:
+        """Return the zone in which `owner` is written, as resolvers know it; empty: they don't."""
+        try:
+            return self._lookups.zone_of(owner, Budget(time.monotonic() + SECONDS, self._cancelled)).name
+        except Unanswered:
+            return ""
+
 
 def zones_of(source: AcmeSource, context: SourceContext) -> DnsZones:
     """Return the DNS for a source's CA."""
