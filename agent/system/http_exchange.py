@@ -11,6 +11,7 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from http.client import HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected
 from importlib.metadata import version
 
@@ -72,7 +73,7 @@ def request_head(method: str, target: str, host: str, headers: Mapping[str, str]
         raise ValueError("the address can't be asked for")
     named = {
         "Host": host,
-        "User-Agent": f"chainwright/{version('chainwright')}",
+        "User-Agent": _user_agent(),
         "Accept": "*/*",
         "Accept-Encoding": "identity",
         **(headers or {}),
@@ -82,6 +83,12 @@ def request_head(method: str, target: str, host: str, headers: Mapping[str, str]
     if any("\r" in line or "\n" in line for line in lines):
         raise ValueError("a header holds a line break")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+@cache
+def _user_agent() -> str:
+    """Return our name with the release: to find that out takes as long as a request."""
+    return f"chainwright/{version('chainwright')}"
 
 
 def exchange(stream: socket.socket, head: bytes, deadline: float, largest: int, *, cut: bool = False) -> HttpAnswer:
