@@ -39,14 +39,21 @@ class Memory:
         self._kept: dict[Hashable, tuple[float, Future[Any]]] = {}
         self._silent: dict[Hashable, Silence] = {}
 
-    def recall(self, key: Hashable, find: Callable[[], V]) -> V:
+    def keep(self, key: Hashable, value: object, seconds: float) -> None:
+        """Have `value` recalled for so many seconds."""
+        future: Future[Any] = Future()
+        future.set_result(value)
+        with self._lock:
+            self._kept[key] = (self._clock() + seconds, future)
+
+    def recall(self, key: Hashable, find: Callable[[], V], seconds: float = KEPT) -> V:
         """Return what `find` returned before, or does now. Raises `Unanswered`, which is remembered where it's lasting."""
         with self._lock:
             until, future = self._kept.get(key, (0.0, None))
             first = future is None or self._clock() >= until
             if first:
                 future = Future()
-                self._kept[key] = (self._clock() + KEPT, future)
+                self._kept[key] = (self._clock() + seconds, future)
         assert future is not None
         if first:
             self._find(key, future, find)

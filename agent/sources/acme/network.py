@@ -118,6 +118,8 @@ class AcmeNetwork(ClientNetwork):
     def _check_response(  # type: ignore[override]
         self, response: requests.Response, content_type: str | None = None, *, resource: str = "", account: str = ""
     ) -> requests.Response:
+        if response.ok and not response.is_redirect:
+            return response
         failure = failure_of(response, self._now())
         if isinstance(failure, CaProblem):
             failure.resource, failure.account = resource, account

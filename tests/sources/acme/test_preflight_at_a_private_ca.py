@@ -65,3 +65,19 @@ def test_an_alias_is_followed(dns: Challtestsrv):
     dns.add_caa("www.example.test", ("issue", ";"))
     (stop,) = examine(dns).all
     assert stop.cause.startswith(f"www.example.test, which {NAME} is an alias of, has CAA records that do not allow")
+
+
+def test_the_steps_of_an_order_go_by_the_addresses_that_its_look_has_found(dns: Challtestsrv):
+    dns.add_a(NAME, "127.0.0.1")
+    preflight = Preflight([("127.0.0.1", dns.port)])
+
+    def look() -> tuple[str, ...]:
+        preflight.examine(
+            [NAME], identities=[], account_url="", addresses=["127.0.0.1"], skew=None, now=NOW, private_ca=True
+        )
+        return preflight.addresses_of(NAME, private_ca=True)
+
+    assert look() == ("127.0.0.1",)
+    dns.add_a(NAME, "127.0.0.2")
+    assert preflight.addresses_of(NAME, private_ca=True) == ("127.0.0.1",)
+    assert look() == ("127.0.0.1", "127.0.0.2")

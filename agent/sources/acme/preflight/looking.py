@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 WORKERS = 16
 """Questions under way at the same time."""
+FRESH = 5.0
+"""Seconds for which an order goes by the addresses that were found for it: one look is good for all its steps."""
 
 
 def by_http(name: str) -> Sequence[str]:
@@ -85,12 +87,18 @@ class Look:
         """Return what to go by: this network's view only if there is no other."""
         return self.outside if self.outside is not None and self.outside.answers else self.inside
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Return all that it points to, as far as that is believed."""
+        return self.believed.addresses if self.believed else ()
+
 
 def look(subject: Subject, views: Views, budget: Budget) -> list[Finding]:
     """Return what is found now, name by name."""
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="preflight") as pool:
         begun = [_begin(name, subject, views, budget, pool) for name in subject.names if not is_address(name)]
         looks = [join() for join in begun]
+        _keep_addresses(looks, subject, views)
         found = {name: reach.ways(those, subject.own) for name, those in _targets(subject, looks)}
         port_states = _try_ports(found.values(), views, budget, pool)
     judged = [finding for each in looks for finding in _judge(each, subject, views)]
@@ -98,13 +106,30 @@ def look(subject: Subject, views: Views, budget: Budget) -> list[Finding]:
 
 
 def addresses_of(name: str, views: Views, budget: Budget, *, private_ca: bool) -> tuple[str, ...]:
-    """Return the addresses of a name, as its CA sees them if that can be known."""
+    """Return the addresses of a name, as its CA sees them if that can be known; those that its order has just met."""
+    return views.memory.recall(
+        _found_by(name, private_ca), lambda: _addresses_of(name, views, budget, private_ca=private_ca), FRESH
+    )
+
+
+def _addresses_of(name: str, views: Views, budget: Budget, *, private_ca: bool) -> tuple[str, ...]:
     target = dns.name.from_text(name)
     with ThreadPoolExecutor(4, thread_name_prefix="preflight") as pool:
         inside = _point(target, views.resolvers, budget, pool)
         outside = None if private_ca else _point(target, views.authority, budget, pool)
-        believed = Look(name, outside() if outside else None, inside(), None, caa_certain=False).believed
-    return believed.addresses if believed else ()
+        return Look(name, outside() if outside else None, inside(), None, caa_certain=False).addresses
+
+
+def _keep_addresses(looks: Iterable[Look], subject: Subject, views: Views) -> None:
+    """Have the steps of an order that follow go by what this look has found."""
+    for each in looks:
+        if each.inside is not None:
+            views.memory.keep(_found_by(each.name, subject.private_ca), each.addresses, FRESH)
+
+
+def _found_by(name: str, private_ca: bool) -> tuple[str, str, bool]:
+    """Return where the addresses of a name are kept."""
+    return "addresses", name, private_ca
 
 
 # Asking
