@@ -16,6 +16,7 @@ _NAMES = {
     "agent.contract.fields": "Host Listen ListenAddress ListenAddresses Name PathText Port Secret Url Word",
     "agent.contract.file": "ChainFile Template Text",
     "agent.contract.markers": "hookimpl",
+    "agent.contract.masking": "masked",
     "agent.contract.module": "Module TLS_KEY_TYPES",
     "agent.contract.notifier": "Notifier NotifierContext",
     "agent.contract.observation": "differs_line finding_line state_line",
@@ -26,7 +27,11 @@ _NAMES = {
     "agent.contract.systemd_service": "IncludedService SystemdService",
     "agent.contract.validators": "first_repeated",
     "agent.contract.version": "CONTRACT",
-    "agent.errors": "AgentError NewSessionsFail OrderCancelled ProbeFailed SourceError",
+    "agent.dns.exchange": "dns_over_tcp",
+    "agent.errors": (
+        "AgentError DnsSolverError NewSessionsFail OrderCancelled ProbeFailed SolverMisconfigured SolverRefused "
+        "SolverUnreachable SourceError"
+    ),
     "agent.model.events": "Event EventKind",
     "agent.model.need": "HostFacts Need Request",
     "agent.model.peer": "Peer PeerState",
@@ -92,6 +97,7 @@ if TYPE_CHECKING:
     from agent.contract.file import Template as Template
     from agent.contract.file import Text as Text
     from agent.contract.markers import hookimpl as hookimpl
+    from agent.contract.masking import masked as masked
     from agent.contract.module import TLS_KEY_TYPES as TLS_KEY_TYPES
     from agent.contract.module import Module as Module
     from agent.contract.notifier import Notifier as Notifier
@@ -115,10 +121,15 @@ if TYPE_CHECKING:
     from agent.contract.systemd_service import SystemdService as SystemdService
     from agent.contract.validators import first_repeated as first_repeated
     from agent.contract.version import CONTRACT as CONTRACT
+    from agent.dns.exchange import dns_over_tcp as dns_over_tcp
     from agent.errors import AgentError as AgentError
+    from agent.errors import DnsSolverError as DnsSolverError
     from agent.errors import NewSessionsFail as NewSessionsFail
     from agent.errors import OrderCancelled as OrderCancelled
     from agent.errors import ProbeFailed as ProbeFailed
+    from agent.errors import SolverMisconfigured as SolverMisconfigured
+    from agent.errors import SolverRefused as SolverRefused
+    from agent.errors import SolverUnreachable as SolverUnreachable
     from agent.errors import SourceError as SourceError
     from agent.model.events import Event as Event
     from agent.model.events import EventKind as EventKind

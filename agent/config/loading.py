@@ -10,7 +10,7 @@ from agent.config.plugin_tables import PluginTables
 from agent.config.problems import INSTANCE_TABLES, OWN_TABLES
 from agent.config.service_tables import ServiceTables
 from agent.config.settings import CoreSettings, Settings
-from agent.config.solver_tables import SolverTables
+from agent.config.solver_tables import SolverTables, digest_of_solvers
 from agent.config.source_tables import SourceTables
 from agent.config.table_validation import TableValidation
 from agent.config.wanted_plugins import tables_of, texts, wanted
@@ -74,7 +74,7 @@ def _settings(tables: TableValidation) -> Settings | None:
     of_sources, of_plugins = SourceTables(tables), PluginTables(tables)
     sources = of_sources.sources()
     solvers = SolverTables(tables).solvers()
-    rungs = of_sources.rungs(sources)
+    rungs = of_sources.rungs(sources, digest_of_solvers(solvers))
     plugins, notify = of_plugins.plugins(), of_plugins.notifiers()
     if core is None:
         return None

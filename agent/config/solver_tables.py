@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
@@ -32,6 +34,12 @@ def _different(zones: tuple[str, ...]) -> tuple[str, ...]:
     if (twice := first_repeated(zones)) is not None:
         raise ValueError(f'names "{twice}" twice')
     return zones
+
+
+def digest_of_solvers(entries: Mapping[str, SolverEntry]) -> str:
+    """Return a SHA-256 of all tables that are in use; empty: there are none."""
+    found = {name: each.handle.digest for name, each in sorted(entries.items()) if each.handle}
+    return sha256(json.dumps(found).encode()).hexdigest() if found else ""
 
 
 class SolverHeader(InstanceHeader):

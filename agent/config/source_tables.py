@@ -22,6 +22,7 @@ class SourceTables:
 
     def __init__(self, tables: TableValidation) -> None:
         self._tables = tables
+        self._solvers_digest = ""
 
     def sources(self) -> dict[str, Any]:
         """Return the sources that a table configures, whether or not they are in the ladder."""
@@ -54,8 +55,9 @@ class SourceTables:
                     self._tables.note(key, f'asks {instance.origin}, as "{same}" does: each table is another CA')
                 yield name, instance
 
-    def rungs(self, configured: Mapping[str, Any]) -> dict[str, SourceHandle]:
+    def rungs(self, configured: Mapping[str, Any], solvers_digest: str = "") -> dict[str, SourceHandle]:
         """Return the ladder: the sources in their order, those without a table with their defaults."""
+        self._solvers_digest = solvers_digest
         rungs: dict[str, SourceHandle] = {}
         default = CoreSettings.model_fields["sources"].default
         for name in texts(self._tables.tree.values.get("sources", list(default))):
@@ -87,7 +89,7 @@ class SourceTables:
 
     def _handle(self, source: Source, name: str = "") -> SourceHandle:
         table = _as_written(source.name, self._tables.tree.values.get(source.name), name)
-        return SourceHandle(source, self._tables.guard, name=name, table=table)
+        return SourceHandle(source, self._tables.guard, name=name, table=table, solvers_digest=self._solvers_digest)
 
 
 def _reason(error: PluginError) -> str:

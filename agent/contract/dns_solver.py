@@ -46,6 +46,10 @@ class DnsContext(Protocol):
         """Sleep, but wake up when cancelled."""
 
     @property
+    def seconds_left(self) -> float:
+        """Seconds until the call is given up; programs that are run end by then."""
+
+    @property
     def cancelled(self) -> bool:
         """Whether the agent wants to stop: return as soon as it's safe, by raising `agent.errors.OrderCancelled`."""
 
@@ -63,7 +67,8 @@ class DnsSolver(BaseModel, ABC):
     """Publisher of answers to DNS-01 challenges (RFC 8555 section 8.4); an instance is the ``[dns.NAME]`` table.
 
     A class overrides `present` or `present_all`, and `clean_up` or `clean_up_all`. It may use the network: it is asked outside
-    the lock. It raises `agent.errors.SourceError`; whatever else it raises is told as a defect of it.
+    the lock. It raises an `agent.errors.DnsSolverError`, whose class says when it's tried again, or any `SourceError`; whatever
+    else it raises is told as a defect of it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
@@ -72,6 +77,14 @@ class DnsSolver(BaseModel, ABC):
     title: ClassVar[str] = ""
     timeout: ClassVar[float] = 120.0
     """Seconds for one call; the setting `timeout` of the table goes before it. Then it hangs, and the order fails."""
+    most_values: ClassVar[int | None] = None
+    """Values that a name may have at the same time: further orders of the name wait. None: as many as are wanted."""
+
+    def check_record(self, record: TxtRecord, context: DnsContext) -> None:
+        """Raise a `DnsSolverError` where a record, still without a value, could not be made with these settings.
+
+        Asked before anything is ordered, and by ``chainwright acme check``: files may be read, the network not used.
+        """
 
     def present(self, name: str, value: str) -> None:
         """Add a TXT record `value` at `name`, beside those that are there."""
@@ -102,7 +115,10 @@ class Dns01(Protocol):
         """
 
     def where(self, domain: str) -> TxtRecord:
-        """Return where the record of `domain` is to be written, without a value. Raises `agent.errors.SourceError`."""
+        """Return where the record of `domain` is to be written, without a value. Raises `agent.errors.SourceError`.
+
+        Also where the solver knows that it could not make it there.
+        """
 
     def publish(self, records: Sequence[TxtRecord]) -> None:
         """Have the records made, and wait until every server of their zones has them; those that exist are left as they are.

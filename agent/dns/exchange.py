@@ -173,10 +173,8 @@ class _Flight:
             if reply is None or not reply.flags & dns.flags.TC:
                 return reply
             self._drop(key)
-            now = time.monotonic()
-            return self._read(
-                over_tcp(self.wire, key.data, now + (self.until - now) / 2)
-            )  # the others want to be asked too
+            half = (self.until - time.monotonic()) / 2  # the others want to be asked too
+            return self._read(dns_over_tcp(self.wire, key.data, half))
         except OSError:  # nobody listens there, or TCP is closed
             self._drop(key)
             return None
@@ -196,10 +194,14 @@ class _Flight:
             key.fileobj.close()
 
 
-def over_tcp(wire: bytes, server: Server, until: float) -> bytes:
-    """Return the reply to a question asked over TCP (RFC 1035 section 4.2.2). Raises OSError."""
+def dns_over_tcp(message: bytes, server: Server, seconds: float) -> bytes:
+    """Return a server's reply to a DNS message sent over TCP (RFC 1035 section 4.2.2), as it came. Raises OSError.
+
+    `server`: address and port. `seconds`: for all of it, however slowly the reply comes.
+    """
+    until = time.monotonic() + seconds
     with socket.create_connection(server, timeout=max(until - time.monotonic(), 0.01)) as sock:
-        sock.sendall(struct.pack("!H", len(wire)) + wire)
+        sock.sendall(struct.pack("!H", len(message)) + message)
         (length,) = struct.unpack("!H", _exactly(2, sock, until))
         return _exactly(length, sock, until)
 
@@ -209,7 +211,9 @@ def _exactly(count: int, sock: socket.socket, until: float) -> bytes:
     while len(got) < count:
         sock.settimeout(max(until - time.monotonic(), 0.01))
         more = sock.recv(count - len(got))
-        if not more or time.monotonic() >= until:
+        if time.monotonic() >= until:
+            raise TimeoutError
+        if not more:
             raise ConnectionAbortedError
         got += more
     return got

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 from agent.errors import OrderCancelled
 from agent.system.program import ProgramFailed, run_program
@@ -23,6 +25,17 @@ class SolverContext:
     now: Callable[[], datetime]
     stopping: Callable[[], bool] = lambda: False
     progress: Callable[[str], None] = lambda _text: None
+    until: float = math.inf
+    """When the call is given up, by `time.monotonic`."""
+
+    def within(self, seconds: float) -> Self:
+        """Return one for a call that may take so long."""
+        return replace(self, until=min(self.until, time.monotonic() + seconds))
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the call is given up."""
+        return max(self.until - time.monotonic(), 0.0)
 
     def run(
         self,
@@ -34,7 +47,8 @@ class SolverContext:
     ) -> bytes:
         """Run a program. Raises `ProgramFailed`, and when cancelled `OrderCancelled`."""
         try:
-            return run_program(argv, stdin=stdin, timeout=timeout, stopping=self.stopping, environment=environment)
+            seconds = min(timeout, self.seconds_left)
+            return run_program(argv, stdin=stdin, timeout=seconds, stopping=self.stopping, environment=environment)
         except ProgramFailed:
             if self.cancelled:
                 raise OrderCancelled("dns") from None

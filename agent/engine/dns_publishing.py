@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,15 +13,21 @@ from agent.dns.exchange import Budget, Unanswered
 from agent.dns.lookups import Lookups, NameServer
 from agent.dns.seeing import Sight, failed_sights, wait_until_seen
 from agent.dns.solver_context import SolverContext
+from agent.engine.dns_turns import keep_in_turn
 from agent.engine.write_queue import Writer
-from agent.errors.dns import DnsProofError, NoSolver, RecordsUnseen, ZoneUnknown
+from agent.errors.dns import DnsProofError, NoSolver, RecordsUnseen, RecordTaken, ZoneUnknown
+from agent.errors.dns_solver import SolverMisconfigured, SolverRefused
 from agent.errors.problem import Problem
 from agent.errors.source import OrderCancelled, SourceError
 from agent.model.dns_record import DnsRecord
-from agent.model.pause import back_off
+from agent.model.pause import BACK_OFF, back_off
 from agent.registry.dns_solvers import DnsHandle, solver_for
 
 PREFIX = "_acme-challenge."
+REFUSED = BACK_OFF[-1]
+"""Until an order is tried again whose records somebody refuses to make."""
+SHARE = 0.95
+"""Of a solver's time: then it is to give up, so that it says itself what it waited for. After all of it, it hangs."""
 LOOKUP_SECONDS = 10.0
 """For all questions about where one record is to be written."""
 
@@ -52,18 +59,21 @@ class StoredDns01:
         return found.name if found else None
 
     def where(self, domain: str) -> TxtRecord:
-        """Return where the record of `domain` is to be written. Raises `ZoneUnknown`."""
+        """Return where the record of `domain` is to be written. Raises `ZoneUnknown`, and what its solver lacks for it."""
         try:
             name = self._canonical(domain)
         except Unanswered as error:
             raise self._unknown(PREFIX + domain, domain, error) from error
-        return self._placed(TxtRecord(name=name, value="", domain=domain))
+        record = self._placed(TxtRecord(name=name, value="", domain=domain))
+        if solver := solver_for(name, self.solvers.values()):
+            with self._judging([record]):
+                solver.check(record, self.context)
+        return record
 
     def publish(self, records: Sequence[TxtRecord]) -> None:
         """Have the records made and seen, each kept before it is made. Raises `SourceError`."""
         groups = self._by_zone(map(self._placed, dict.fromkeys(records)))
-        rows = [self._row(solver, each) for solver, those in groups for each in those]
-        self.writer.write(lambda store: store.dns_records.put(rows))
+        self._keep(groups)
         for solver, those in groups:
             self._present(solver, those)
         for solver, those in groups:
@@ -77,19 +87,42 @@ class StoredDns01:
             if solver in self.solvers and not self.context.cancelled:
                 take_out(self.solvers[solver], those, self.context, self.writer)
 
+    def _keep(self, groups: Sequence[tuple[DnsHandle, Sequence[TxtRecord]]]) -> None:
+        """Keep what is about to be made, when other orders leave room for it. Raises `RecordTaken`, `OrderCancelled`."""
+        rows = [self._row(solver, each) for solver, those in groups for each in those]
+        most = {solver.name: solver.solver.most_values for solver, _ in groups}
+        taken = keep_in_turn(rows, most, self.writer, self.context, self.seconds)
+        if taken is not None:
+            domain, other, seconds = taken.row.domain, taken.other, self.seconds
+            raise RecordTaken(
+                [domain], taken.row.name, taken.most, other.domain, other.source, seconds, self.retry_at()
+            )
+
     def _present(self, solver: DnsHandle, records: Sequence[TxtRecord]) -> None:
         names = sorted({each.name for each in records})
         self.context.progress(f"{solver.table} makes {len(records)} TXT records: {', '.join(names[:3])}")
+        with self._judging(records):
+            solver.present(records, self.context.within(solver.timeout * SHARE))
+
+    @contextmanager
+    def _judging(self, records: Sequence[TxtRecord]) -> Iterator[None]:
+        """Have what a solver raises say when it is tried again, and of which names it is."""
         try:
-            solver.present(records, self.context)
+            yield
         except OrderCancelled:
             raise
         except SourceError as error:
-            error.retry_at = error.retry_at or self.retry_at()
-            domains = [each.domain for each in records]
+            error.retry_at = self._next_try(error)
             if not error.failed:
-                vars(error)["failed"] = DnsProofError(domains).failed
+                vars(error)["failed"] = DnsProofError([each.domain for each in records]).failed
             raise
+
+    def _next_try(self, error: SourceError) -> datetime | None:
+        """Return when an order is tried again whose solver has failed; None: not before its settings change."""
+        if error.retry_at is not None or isinstance(error, SolverMisconfigured):
+            return error.retry_at
+        usual = self.retry_at()
+        return max(usual, self.context.now() + REFUSED) if isinstance(error, SolverRefused) else usual
 
     def _see(self, solver: DnsHandle, records: Sequence[TxtRecord]) -> None:
         """Wait until every server has the records. Raises `RecordsUnseen`, `ZoneUnknown`, `OrderCancelled`."""
@@ -189,7 +222,7 @@ def by_zone(rows: Iterable[DnsRecord]) -> list[tuple[str, list[DnsRecord]]]:
 def take_out(solver: DnsHandle, rows: Sequence[DnsRecord], context: SolverContext, writer: Writer) -> None:
     """Have records of one zone removed, then forget them; where that fails, note why and when it is tried again."""
     try:
-        solver.clean_up([_txt(each) for each in rows], context)
+        solver.clean_up([_txt(each) for each in rows], context.within(solver.timeout * SHARE))
     except OrderCancelled:
         return
     except SourceError as error:

@@ -14,6 +14,10 @@ AgentError                       code, cause, where, fix, effect, retry_at, deta
 │ ├ LimitError                   the CA was not asked, because that would be over a limit of it
 │ ├ Http01Error                  nobody on this machine would answer a CA's challenge
 │ ├ DnsProofError                a record that proves names can't be made, or isn't seen at every server
+│ ├ DnsSolverError               a DNS solver could not make or remove a record; its solvers raise it themselves
+│ │ ├ SolverMisconfigured        not tried again before its settings change
+│ │ ├ SolverRefused              somebody says no: tried again after a day
+│ │ └ SolverUnreachable          nobody answers: tried again soon
 │ ├ CrlError                     whether a chain was revoked could not be looked up
 │ └ AcmeError                    an ACME CA can't be asked, or it refuses
 ├ RootError          root        the root is missing, unreadable or may not sign
@@ -50,6 +54,10 @@ if TYPE_CHECKING:
     from agent.errors.auth import AuthError as AuthError
     from agent.errors.backup import BackupError as BackupError
     from agent.errors.chain import ChainError as ChainError
+    from agent.errors.dns_solver import DnsSolverError as DnsSolverError
+    from agent.errors.dns_solver import SolverMisconfigured as SolverMisconfigured
+    from agent.errors.dns_solver import SolverRefused as SolverRefused
+    from agent.errors.dns_solver import SolverUnreachable as SolverUnreachable
     from agent.errors.name import NameInvalid as NameInvalid
     from agent.errors.operations import OperationError as OperationError
     from agent.errors.plugin import PluginError as PluginError
@@ -64,11 +72,15 @@ _FAMILIES = {
     "AuthError": "auth",
     "BackupError": "backup",
     "ChainError": "chain",
+    "DnsSolverError": "dns_solver",
     "NameInvalid": "name",
     "OperationError": "operations",
     "PluginError": "plugin",
     "RootError": "root",
     "SettingsError": "settings",
+    "SolverMisconfigured": "dns_solver",
+    "SolverRefused": "dns_solver",
+    "SolverUnreachable": "dns_solver",
     "StoreError": "store",
     "UploadError": "upload",
     "UsageError": "usage",
@@ -81,6 +93,7 @@ __all__ = [
     "BackupError",
     "ChainError",
     "DeployError",
+    "DnsSolverError",
     "NameInvalid",
     "NewSessionsFail",
     "OperationError",
@@ -90,6 +103,9 @@ __all__ = [
     "Problem",
     "RootError",
     "SettingsError",
+    "SolverMisconfigured",
+    "SolverRefused",
+    "SolverUnreachable",
     "SourceError",
     "StoreError",
     "UploadError",

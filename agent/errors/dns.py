@@ -103,6 +103,26 @@ class RecordsUnseen(DnsProofError):
     all_seen: str = ""
 
 
+class RecordTaken(DnsProofError):
+    """A record that holds few values, which another order needs now."""
+
+    code = "source.dns_record_taken"
+    cause = (
+        "The record {name}, which proves {domains:few}, holds {most} values at most, and {seconds:number} s later an order "
+        "for {other} at {source} still needs it."
+    )
+    where = "{name}"
+    fix = (
+        f"It is tried again by itself; for orders of a name at several CAs use a solver that keeps more values, {AGAIN}"
+    )
+    name: str
+    most: int
+    other: str
+    source: str
+    seconds: float
+    retry_at: datetime
+
+
 class RecordLeft(SourceError):
     """A record that no order needs any more, and no table can remove."""
 

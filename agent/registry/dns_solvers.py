@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from agent.contract.dns_solver import DnsContext, DnsSolver, TxtRecord
 from agent.contract.fields import digest_of_settings
@@ -12,7 +15,11 @@ from agent.errors.dns import SolverCrashed, SolverHangs
 from agent.errors.plugin import PluginHangs
 from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.places import place_of_code
+from agent.registry.raised_errors import check_error
 
+CHECK_SECONDS = 30.0
+"""For what a solver says without the network."""
+ALL_OR_EACH = ("present", "clean_up")
 NO_EFFECT = "Other solvers, and orders that need none, go on."
 
 
@@ -43,27 +50,36 @@ class DnsHandle:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of its settings."""
-        return digest_of_settings(self.solver)
+        """SHA-256 of its settings, those of the core too."""
+        told = [digest_of_settings(self.solver), self.plugin, self.zones, self.servers, self.timeout]
+        return sha256(json.dumps(told).encode()).hexdigest()
 
     def zone_of(self, name: str) -> str | None:
         """Return the longest of its zones that holds `name`: empty where it serves every one; None: it doesn't serve it."""
         return max((zone for zone in self.zones or ("",) if is_within(name, zone)), key=len, default=None)
 
+    def check(self, record: TxtRecord, context: DnsContext) -> None:
+        """Have it say what it lacks for a record. Raises `SourceError`."""
+        self._call("check_record", (record,), lambda: self.solver.check_record(record, context), most=CHECK_SECONDS)
+
     def present(self, records: Sequence[TxtRecord], context: DnsContext) -> None:
         """Have records of one zone made. Raises `SourceError`."""
-        self._call("present", records, lambda: self.solver.present_all(records, context))
+        given = tuple(records)  # a solver may do what it likes with a list
+        self._call("present", given, lambda: self.solver.present_all(given, context))
 
     def clean_up(self, records: Sequence[TxtRecord], context: DnsContext) -> None:
         """Have records of one zone removed. Raises `SourceError`."""
-        self._call("clean_up", records, lambda: self.solver.clean_up_all(records, context))
+        given = tuple(records)
+        self._call("clean_up", given, lambda: self.solver.clean_up_all(given, context))
 
-    def _call(self, method: str, records: Sequence[TxtRecord], work: Callable[[], None]) -> None:
+    def _call(
+        self, method: str, records: Sequence[TxtRecord], work: Callable[[], None], most: float = math.inf
+    ) -> None:
         kind, domains = type(self.solver), sorted({each.domain for each in records})
-        hook = method_of(kind, method)
+        hook = method_of(kind, method) if method in ALL_OR_EACH else method
         asked = Asked(self.guard.plugin_of(kind), hook, self.table, NO_EFFECT)
         try:  # apart: one that hangs is asked again by the next order
-            self.guard.apart().call(asked, work, contract=(AgentError,), most=self.timeout)
+            self.guard.apart().call(asked, lambda: _checked(work), contract=(AgentError,), most=min(most, self.timeout))
         except SourceError:
             raise
         except PluginHangs as error:
@@ -73,6 +89,15 @@ class DnsHandle:
             raise SolverCrashed(domains, self.table, failed.plugin, hook, failed.error, place) from failed
         except AgentError as error:
             raise SolverCrashed(domains, self.table, asked.plugin, hook, error) from error
+
+
+def _checked(work: Callable[[], None]) -> None:
+    """Have a solver asked. Raises what it raises, or what of that can't be worked with."""
+    try:
+        work()
+    except SourceError as error:
+        check_error(error)
+        raise
 
 
 def method_of(kind: type[DnsSolver], method: str) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
 from agent.contract.fields import digest_of_settings
-from agent.contract.source import Due, Offer, OrderContext, RequestState, Source, SourceContext, Watch, is_aware
+from agent.contract.source import Due, Offer, OrderContext, RequestState, Source, SourceContext, Watch
 from agent.errors.base import AgentError
 from agent.errors.plugin import PASSED_OVER, PluginError, PluginHangs, SourceRaised
 from agent.errors.source import SourceCrashed, SourceError
@@ -21,6 +22,7 @@ from agent.pki.chain import Chain
 from agent.registry.answers import WrongAnswer, exactly, instant, kind_of, members, text
 from agent.registry.guard import Asked, Guard, PluginFailed
 from agent.registry.places import place_of_code
+from agent.registry.raised_errors import check_error
 
 T = TypeVar("T")
 CORE = "agent."
@@ -41,10 +43,12 @@ class SourceHandle:
         own: bool | None = None,
         name: str = "",
         table: str = "",
+        solvers_digest: str = "",
     ) -> None:
         """`own`: whether it is the core's; None: as its class says. `name`: of its table; empty: it is called like its class.
 
-        `table`: as people find it in the settings, where it is one of several; empty: ``[NAME]``.
+        `table`: as people find it in the settings, where it is one of several; empty: ``[NAME]``. `solvers_digest`: of the tables
+        of DNS solvers that make records for it; empty: there are none.
         """
         self.source = source
         """What it was made from: the ``[source.NAME]`` table."""
@@ -54,6 +58,7 @@ class SourceHandle:
         self.group = source.name
         """Sources of one group are CAs that stand in for each other: a chain of one of them is as good as one of another."""
         self._table = table or f"[{self.group}]"
+        self._solvers_digest = solvers_digest
         self.failures: dict[str, PluginError] = {}
         """What can't be used of what the source says of itself, with the reason."""
         self.immediate: bool = self._flag("immediate")
@@ -73,8 +78,9 @@ class SourceHandle:
 
     @property
     def settings_digest(self) -> str:
-        """SHA-256 of the settings."""
-        return self.source.settings_digest if self._is_own else self._digest
+        """SHA-256 of the settings, those of the DNS solvers with them: a failed order is tried again at once when they change."""
+        own = self.source.settings_digest if self._is_own else self._digest
+        return sha256(f"{own} {self._solvers_digest}".encode()).hexdigest() if self._solvers_digest else own
 
     @cached_property
     def _digest(self) -> str:
@@ -195,7 +201,7 @@ class SourceHandle:
             chain = self.source.obtain(request, context)
         except AgentError as error:
             if not self._is_own:
-                _check_error(error)
+                check_error(error)
             raise
         if not isinstance(chain, Chain):
             raise WrongAnswer(f"it returned {kind_of(chain)}, not a Chain")
@@ -282,16 +288,3 @@ def _soonest(chain: ChainRecord | None) -> datetime | None:
         return None
     life = chain.not_after - chain.not_before
     return chain.created_at + min(life / 3, max(SOONEST_RENEWAL, life / 100))
-
-
-def _check_error(error: AgentError) -> None:
-    """Raise what makes an error of a source one that can't be worked with."""
-    at: object = error.retry_at
-    if at is not None and not isinstance(at, datetime):
-        raise WrongAnswer(f"{type(error).__name__}.retry_at is {kind_of(at)}, not a datetime or None")
-    if not is_aware(at):
-        raise ValueError(f"{type(error).__name__}.retry_at has no time zone")
-    if isinstance(error, SourceError):
-        for names in (error.failed, error.passed):
-            members(exactly(names, frozenset), (str,))
-    text(error.problem.cause)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import cached_property
 
-from chainwright import SourceError
+from chainwright import DnsSolverError, SolverMisconfigured, SolverRefused, SolverUnreachable
 
-AGAIN = "then: chainwright apply"
+AGAIN = "then: chainwright renew"
 
 
-class AcmeDnsError(SourceError):
+class AcmeDnsError(DnsSolverError):
     """The family of the solver."""
 
     code = "source.acme_dns"
@@ -30,14 +29,14 @@ class _OfOneName(AcmeDnsError):
         return frozenset({self.domain, f"*.{self.domain}"})
 
 
-class NameNotRegistered(_OfOneName):
+class NameNotRegistered(_OfOneName, SolverMisconfigured):
     """There is no registration for a name."""
 
     code = "source.acme_dns_unregistered"
     cause = "{domain} has no registration at the acme-dns server."
     fix = (
         "Register it, and add what is printed to the settings: chainwright acme_dns register {domain} --url {server}; "
-        f"{AGAIN}"
+        "then: chainwright apply"
     )
 
 
@@ -49,10 +48,9 @@ class AliasMissing(_OfOneName):
     fix = f"Add this record to the zone of {{domain}}: _acme-challenge.{{domain}}. CNAME {{fulldomain}}.; {AGAIN}"
     owner: str
     fulldomain: str
-    retry_at: datetime | None = None
 
 
-class TooManyValues(_OfOneName):
+class TooManyValues(_OfOneName, SolverMisconfigured):
     """More values for one name than acme-dns keeps."""
 
     code = "source.acme_dns_too_many"
@@ -61,7 +59,7 @@ class TooManyValues(_OfOneName):
     number: int
 
 
-class RegistrationRefused(_OfOneName):
+class RegistrationRefused(_OfOneName, SolverRefused):
     """401: user name, password, subdomain or the address that asks."""
 
     code = "source.acme_dns_forbidden"
@@ -70,17 +68,15 @@ class RegistrationRefused(_OfOneName):
         "or it takes no changes from the address of this machine."
     )
     fix = f"Compare the registration with what was printed when it was made, and with its allowfrom, or make a new one; {AGAIN}"
-    retry_at: datetime | None = None
 
 
-class ValueRefused(_OfOneName):
+class ValueRefused(_OfOneName, SolverRefused):
     """400: what was sent is not what it takes."""
 
     code = "source.acme_dns_refused"
     cause = "The acme-dns server does not take the value for {domain}: {said:quoted or it says nothing}."
     fix = f"Look whether {{server}} is an acme-dns server, and of which version; {AGAIN}"
     said: str
-    retry_at: datetime | None = None
 
 
 class ServerFailed(AcmeDnsError):
@@ -92,10 +88,9 @@ class ServerFailed(AcmeDnsError):
     server: str
     status: int
     said: str
-    retry_at: datetime | None = None
 
 
-class ServerUnreachable(AcmeDnsError):
+class ServerUnreachable(AcmeDnsError, SolverUnreachable):
     """No answer."""
 
     code = "source.acme_dns_unreachable"
@@ -103,4 +98,3 @@ class ServerUnreachable(AcmeDnsError):
     fix = f"Look whether it runs, and whether this machine may connect to it; {AGAIN}"
     server: str
     reason: str
-    retry_at: datetime | None = None

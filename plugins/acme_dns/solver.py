@@ -40,6 +40,7 @@ class AcmeDns(DnsSolver):
     """An acme-dns server."""
 
     name: ClassVar[str] = "acme_dns"
+    most_values: ClassVar[int | None] = KEPT
     title: ClassVar[str] = "acme-dns: a DNS server for answers to challenges only"
 
     url: Url = Field(description="where its API is, for example `https://auth.example.net`")
@@ -50,6 +51,10 @@ class AcmeDns(DnsSolver):
         None, description="PEM file with the roots of its certificate; default: the system's"
     )
     seconds: float = Field(30.0, gt=0, le=300, description="so long one request may take")
+
+    def check_record(self, record: TxtRecord, context: DnsContext) -> None:
+        """Look whether the name has a registration, and whether its alias leads there."""
+        self._registration(record)
 
     def present_all(self, records: Sequence[TxtRecord], context: DnsContext) -> None:
         """Send each value to the name's own registration. The server keeps it until two others have come."""
@@ -69,17 +74,17 @@ class AcmeDns(DnsSolver):
 
     def _registered(self, records: Sequence[TxtRecord]) -> Iterator[tuple[TxtRecord, Registration]]:
         values = Counter(record.name for record in records)
-        at = {each.fulldomain: each for each in self.registrations.values()}
         for record in records:
-            if record.name not in at:
-                raise self._astray(record)
             if values[record.name] > KEPT:
                 raise TooManyValues(record.domain, str(self.url), values[record.name])
-            yield record, at[record.name]
+            yield record, self._registration(record)
 
-    def _astray(self, record: TxtRecord) -> NameNotRegistered | AliasMissing:
-        """Return why a record isn't where a registration publishes."""
+    def _registration(self, record: TxtRecord) -> Registration:
+        """Return the registration that publishes where a record is to be. Raises `NameNotRegistered`, `AliasMissing`."""
+        for each in self.registrations.values():
+            if each.fulldomain == record.name:
+                return each
         registration = self.registrations.get(record.domain)
         if registration is None:
-            return NameNotRegistered(record.domain, str(self.url))
-        return AliasMissing(record.domain, str(self.url), record.name, registration.fulldomain)
+            raise NameNotRegistered(record.domain, str(self.url))
+        raise AliasMissing(record.domain, str(self.url), record.name, registration.fulldomain)

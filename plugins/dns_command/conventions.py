@@ -36,9 +36,7 @@ def certbot(
     command: Sequence[str], deed: Deed, record: TxtRecord, *, domains: Sequence[str], remaining: int, output: str
 ) -> Call:
     """Return the call as certbot makes it of its hooks. `output`: what the first hook has printed, for the second."""
-    if not record.name.startswith(CHALLENGE):
-        raise HookWritesElsewhere(record.domain, record.name)
-    domain = record.name.removeprefix(CHALLENGE)
+    domain = certbot_domain(record)
     environment = {
         "CERTBOT_DOMAIN": domain,
         "CERTBOT_IDENTIFIER": domain,
@@ -48,3 +46,10 @@ def certbot(
         "CERTBOT_REMAINING_CHALLENGES": str(remaining),
     }
     return Call(command, environment if deed is Deed.MAKE else {**environment, "CERTBOT_AUTH_OUTPUT": output})
+
+
+def certbot_domain(record: TxtRecord) -> str:
+    """Return the domain for which a hook writes a record. Raises `HookWritesElsewhere`."""
+    if not record.name.startswith(CHALLENGE):
+        raise HookWritesElsewhere(record.domain, record.name)
+    return record.name.removeprefix(CHALLENGE)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
-from chainwright import SourceError
+from chainwright import DnsSolverError, SolverMisconfigured, SolverRefused
 
 
-class DnsCommandError(SourceError):
+class DnsCommandError(DnsSolverError):
     """The family of the solver."""
 
     code = "source.dns_command"
@@ -20,42 +19,39 @@ class DnsCommandFailed(DnsCommandError):
 
     code = "source.dns_command_failed"
     cause = "The command {program:quoted} did not {deed} the TXT record of {owner}: {reason}."
-    fix = "Run it by hand with the same arguments and variables; then: chainwright apply"
+    fix = "Run it by hand with the same arguments and variables; then: chainwright renew"
     detail = "{said}"
     program: str
     deed: str
     owner: str
     reason: str
     said: str = ""
-    retry_at: datetime | None = None
 
 
-class AcmeShMissing(DnsCommandError):
+class AcmeShMissing(DnsCommandError, SolverRefused):
     """acme.sh isn't where the settings say."""
 
     code = "source.acme_sh_missing"
     cause = "The scripts of acme.sh need acme.sh itself, and there is no {path}."
     fix = (
         "Install the package acme.sh (Debian 13 or newer has it), or unpack acme.sh and set acme_sh to its directory; "
-        "then: chainwright apply"
+        "then: chainwright renew"
     )
     path: Path
-    retry_at: datetime | None = None
 
 
-class DnsScriptMissing(DnsCommandError):
+class DnsScriptMissing(DnsCommandError, SolverMisconfigured):
     """acme.sh has no such script. `alike`: one that is called nearly so."""
 
     code = "source.dns_script_missing"
     cause = "acme.sh has no script {script:quoted} for DNS services in {directory}."
-    fix = "{alike:quoted?Did you mean %? }Set script to the name of a file there, without .sh; then: chainwright apply"
+    fix = '{alike:?Did you mean "%"? }Set script to the name of a file there, without .sh; then: chainwright apply'
     script: str
     directory: Path
     alike: str = ""
-    retry_at: datetime | None = None
 
 
-class HookWritesElsewhere(DnsCommandError):
+class HookWritesElsewhere(DnsCommandError, SolverRefused):
     """A certbot hook is told a domain, and writes below ``_acme-challenge`` of it: it can't write where an alias leads."""
 
     code = "source.hook_writes_elsewhere"
@@ -63,7 +59,9 @@ class HookWritesElsewhere(DnsCommandError):
         "The record of {domain} has to be written at {owner}, where the alias leads to, and hooks in certbot's way write at "
         "_acme-challenge.NAME only."
     )
-    fix = 'Let the alias lead to a name that begins with _acme-challenge, or use convention = "lego" or "acme.sh".'
+    fix = (
+        'Let the alias lead to a name that begins with _acme-challenge, or use convention = "lego" or "acme.sh"; '
+        "then: chainwright renew"
+    )
     domain: str
     owner: str
-    retry_at: datetime | None = None

@@ -11,13 +11,11 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from chainwright import DnsContext, DnsSolver, PathText, ProgramFailed, Secret, TxtRecord
+from chainwright import DnsContext, DnsSolver, PathText, ProgramFailed, Secret, TxtRecord, masked
 from plugins.dns_command import acme_sh
-from plugins.dns_command.conventions import Call, Deed, certbot, lego
+from plugins.dns_command.conventions import Call, Deed, certbot, certbot_domain, lego
 from plugins.dns_command.errors import DnsCommandFailed
 
-SHORTEST_SECRET = 4
-"""Characters; what is shorter isn't hidden in what a program says: it would be found everywhere."""
 DATE_OF_ACME_SH = re.compile(r"^\[[^\]]*\] ")
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Argv = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -65,6 +63,13 @@ class CommandSolver(DnsSolver):
             )
         return self
 
+    def check_record(self, record: TxtRecord, context: DnsContext) -> None:
+        """Look whether acme.sh has the script, and whether a hook in certbot's way writes where the record is to be."""
+        if self.convention is Convention.ACME_SH:
+            acme_sh.found_script(context.rooted(self.acme_sh) / "acme.sh", self.script or "")
+        elif self.convention is Convention.CERTBOT:
+            certbot_domain(record)
+
     def present_all(self, records: Sequence[TxtRecord], context: DnsContext) -> None:
         """Run the command for each record."""
         self._run_all(Deed.MAKE, records, context)
@@ -106,16 +111,10 @@ class CommandSolver(DnsSolver):
         try:
             return context.run(call.argv, timeout=self.seconds, environment=environment)
         except ProgramFailed as error:
-            reason = DATE_OF_ACME_SH.sub("", self._masked(str(error)))
-            raise DnsCommandFailed(self._called, deed, record.name, reason, self._masked(error.said)) from error
+            secrets = self.environment.values()
+            reason = DATE_OF_ACME_SH.sub("", masked(str(error), secrets))
+            raise DnsCommandFailed(self._called, deed, record.name, reason, masked(error.said, secrets)) from error
 
     @property
     def _called(self) -> str:
         return self.script or Path((self.command or ("",))[0]).name
-
-    def _masked(self, text: str) -> str:
-        """Return what a program says without the values of the environment."""
-        for secret in self.environment.values():
-            if len(secret.reveal()) >= SHORTEST_SECRET:
-                text = text.replace(secret.reveal(), str(secret))
-        return text

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from chainwright import SourceError
+from chainwright import DnsSolverError, SolverRefused, SolverUnreachable
 
 
-class LexiconError(SourceError):
+class LexiconError(DnsSolverError):
     """The family of the solver."""
 
     code = "source.lexicon"
@@ -15,23 +13,21 @@ class LexiconError(SourceError):
     provider: str
 
 
-class LexiconMissing(LexiconError):
+class LexiconMissing(LexiconError, SolverRefused):
     """The extra isn't installed."""
 
     code = "source.lexicon_missing"
     cause = "The library dns-lexicon isn't installed beside the agent."
-    fix = 'Install it: pip install "chainwright[lexicon]"; then: chainwright apply'
-    retry_at: datetime | None = None
+    fix = 'Install it: pip install "chainwright[lexicon]"; then: chainwright renew'
 
 
-class LexiconProviderMissing(LexiconError):
+class LexiconProviderMissing(LexiconError, SolverRefused):
     """A provider needs a library that isn't installed, or the installed version has it no longer."""
 
     code = "source.lexicon_provider_missing"
     cause = "The installed dns-lexicon can't use {provider}: {reason}."
-    fix = 'Install what it needs: pip install "dns-lexicon[{provider}]"; then: chainwright apply'
+    fix = 'Install what it needs: pip install "dns-lexicon[{provider}]"; then: chainwright renew'
     reason: str
-    retry_at: datetime | None = None
 
 
 class LexiconFailed(LexiconError):
@@ -44,10 +40,19 @@ class LexiconFailed(LexiconError):
     owner: str
     kind: str
     reason: str
-    retry_at: datetime | None = None
 
 
-class LexiconEnded(LexiconError):
+class LexiconRefused(LexiconFailed, SolverRefused):
+    """The service says no: an HTTP status of the request, or credentials that it does not take."""
+
+    code = "source.lexicon_refused"
+    fix = (
+        "Compare the options with the service's console; dns-lexicon itself is tried with: lexicon {provider} list ZONE TXT; "
+        "then: chainwright renew"
+    )
+
+
+class LexiconEnded(LexiconError, SolverUnreachable):
     """The process of the library ended without a word, or took too long."""
 
     code = "source.lexicon_ended"
@@ -57,4 +62,3 @@ class LexiconEnded(LexiconError):
     owner: str
     reason: str
     said: str = ""
-    retry_at: datetime | None = None

@@ -12,6 +12,9 @@ import sys
 from contextlib import redirect_stdout
 from typing import Any
 
+PASSING = {408, 425, 429}
+"""Of a client's errors, those that pass."""
+
 
 def run(wish: dict[str, Any]) -> dict[str, str]:
     """Create or delete the records; return what failed first, or nothing."""
@@ -37,8 +40,17 @@ def run(wish: dict[str, Any]) -> dict[str, str]:
             if not done:
                 return {"owner": owner, "kind": "False", "reason": "the library says no more than that"}
         except Exception as error:
-            return {"owner": owner, "kind": type(error).__name__, "reason": str(error)}
+            refused = "yes" if _is_refusal(error) else ""
+            return {"owner": owner, "kind": type(error).__name__, "reason": str(error), "refused": refused}
     return {}
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the service said no, so that the same again is of no use: a status of HTTP, or what the library calls so."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is not None:
+        return 400 <= status < 500 and status not in PASSING
+    return type(error).__name__ == "AuthenticationError"
 
 
 def main() -> None:

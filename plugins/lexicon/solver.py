@@ -10,13 +10,18 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from chainwright import DnsContext, DnsSolver, ProgramFailed, Secret, TxtRecord
-from plugins.lexicon.errors import LexiconEnded, LexiconError, LexiconFailed, LexiconMissing, LexiconProviderMissing
+from chainwright import DnsContext, DnsSolver, ProgramFailed, Secret, TxtRecord, masked
+from plugins.lexicon.errors import (
+    LexiconEnded,
+    LexiconError,
+    LexiconFailed,
+    LexiconMissing,
+    LexiconProviderMissing,
+    LexiconRefused,
+)
 from plugins.lexicon.providers import alike, read_providers
 
 PROGRAM = Path(__file__).with_name("run_lexicon.py")
-SHORTEST_SECRET = 4
-"""Characters; what is shorter isn't hidden in what a service says: it would be found everywhere."""
 BETTER = {"ddns": 'its provider "ddns" says yes to what a server refuses: use plugin = "rfc2136" instead'}
 """Providers that are left out, and why."""
 
@@ -69,21 +74,19 @@ class LexiconSolver(DnsSolver):
         try:
             answer = json.loads(context.run(argv, stdin=json.dumps(wish).encode(), timeout=self.seconds))
         except ProgramFailed as error:
-            raise LexiconEnded(self.provider, owners, self._masked(str(error)), self._masked(error.said)) from error
+            raise LexiconEnded(self.provider, owners, self._mask(str(error)), self._mask(error.said)) from error
         if answer:
             raise self._failure(answer, deed)
 
     def _failure(self, answer: Mapping[str, Any], deed: str) -> LexiconError:
         if "missing" in answer:
             return LexiconMissing(self.provider)
-        kind, reason = str(answer["kind"]), self._masked(str(answer["reason"]))
+        kind, reason = str(answer["kind"]), self._mask(str(answer["reason"]))
         if kind == "ProviderNotAvailableError":
             return LexiconProviderMissing(self.provider, reason.rstrip("."))
-        return LexiconFailed(self.provider, deed, str(answer["owner"]), kind, reason)
+        failed = LexiconRefused if answer.get("refused") else LexiconFailed
+        return failed(self.provider, deed, str(answer["owner"]), kind, reason)
 
-    def _masked(self, text: str) -> str:
+    def _mask(self, text: str) -> str:
         """Return what a library says without the values of the options."""
-        for secret in self.options.values():
-            if len(secret.reveal()) >= SHORTEST_SECRET:
-                text = text.replace(secret.reveal(), str(secret))
-        return text
+        return masked(text, self.options.values())

@@ -1,16 +1,15 @@
-"""What a server says to a dynamic update, each with what it comes of and how that is cured.
-
-They are tried again: the cure is often in the server's settings, which the agent doesn't see.
-"""
+"""What a server says to a dynamic update, each with what it comes of and how that is cured."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainwright import SourceError
+from chainwright import DnsSolverError, SolverMisconfigured, SolverRefused, SolverUnreachable
+
+AGAIN = "then: chainwright renew"
 
 
-class UpdateError(SourceError):
+class UpdateError(DnsSolverError):
     """A DNS server did not make a change."""
 
     code = "source.rfc"
@@ -18,26 +17,26 @@ class UpdateError(SourceError):
     server: str
 
 
-class KeyRefused(UpdateError):
+class KeyRefused(UpdateError, SolverRefused):
     """It doesn't know the key; Knot also says so of a key that may not do this, and of a zone that it is a secondary of."""
 
     code = "source.rfc_key_refused"
     cause = 'The DNS server does not take the key "{key}" with {algorithm} for the zone {zone}.'
     fix = (
         "Look whether key_name and algorithm are as there, whether the key may change this zone's TXT records, "
-        "and whether the server is its primary."
+        f"and whether the server is its primary; {AGAIN}"
     )
     key: str
     algorithm: str
     zone: str
 
 
-class SecretWrong(UpdateError):
+class SecretWrong(UpdateError, SolverRefused):
     """It knows the key with another secret."""
 
     code = "source.rfc_secret_wrong"
     cause = 'The DNS server has another secret for the key "{key}".'
-    fix = "Set secret to what the server has for this key."
+    fix = f"Set secret to what the server has for this key; {AGAIN}"
     key: str
 
 
@@ -60,32 +59,43 @@ class AnswerUnsigned(UpdateError):
     key: str
 
 
-class UpdateRefused(UpdateError):
+class UpdateRefused(UpdateError, SolverRefused):
     """The key may not do this."""
 
     code = "source.rfc_update_refused"
     cause = 'The DNS server refuses to let the key "{key}" change {names:few} in the zone {zone}.'
-    fix = "Allow this key TXT records of these names: docs/dns.md shows how, for BIND and Knot."
+    fix = f"Allow this key TXT records of these names: docs/dns/rfc2136.md shows how, for BIND and Knot; {AGAIN}"
     key: str
     names: Sequence[str]
     zone: str
 
 
-class ZoneNotServed(UpdateError):
+class ZoneNotServed(UpdateError, SolverRefused):
     """It is no primary of that zone."""
 
     code = "source.rfc_zone_not_served"
     cause = "The DNS server is not the primary of the zone {zone}."
-    fix = "Set server to the zone's primary; where that has the zone under another name, set zone."
+    fix = f"Set server to the zone's primary; where that has the zone under another name, set zone; {AGAIN}"
     zone: str
 
 
-class NameOutside(UpdateError):
+class NameOutside(UpdateError, SolverMisconfigured):
     """The name isn't in the zone."""
 
     code = "source.rfc_name_outside"
     cause = "For the DNS server {names:few} is outside of the zone {zone}."
     fix = "Set zone to the one that holds it, or leave it out."
+    names: Sequence[str]
+    zone: str
+
+
+class RecordOutside(SolverMisconfigured):
+    """The name isn't in the zone that is set."""
+
+    code = "source.rfc_record_outside"
+    cause = "{names:few} is outside of the zone {zone}, which is set."
+    where = "the DNS solver rfc2136"
+    fix = "Set zone to the one that holds it, or leave it out; zones says which names a table is for."
     names: Sequence[str]
     zone: str
 
@@ -101,7 +111,7 @@ class UpdateFailed(UpdateError):
     zone: str
 
 
-class UpdateUnsent(UpdateError):
+class UpdateUnsent(UpdateError, SolverUnreachable):
     """There is no connection to it, or no answer."""
 
     code = "source.rfc_server_unreachable"
@@ -110,7 +120,7 @@ class UpdateUnsent(UpdateError):
     why: str
 
 
-class ServerUnknown(SourceError):
+class ServerUnknown(SolverUnreachable):
     """Nobody says which server has the zone."""
 
     code = "source.rfc_server_unknown"

@@ -56,6 +56,13 @@ class Rfc2136(DnsSolver):
     algorithm: Annotated[str, AfterValidator(_algorithm)] = "hmac-sha256"
     ttl: int = Field(60, ge=1, le=3600, description="seconds that resolvers may keep the records")
 
+    def check_record(self, record: TxtRecord, context: DnsContext) -> None:
+        """Look whether the record is in the zone that is set."""
+        if self.zone and f".{record.name}".removesuffix(f".{self.zone}") == f".{record.name}":
+            from plugins.rfc2136.errors import RecordOutside
+
+            raise RecordOutside([record.name], self.zone)
+
     def present_all(self, records: Sequence[TxtRecord], context: DnsContext) -> None:
         """Add the records by one update."""
         from plugins.rfc2136.update import Updater

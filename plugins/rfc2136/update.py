@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import socket
-import struct
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
 import dns.exception
 import dns.flags
 import dns.message
 import dns.name
-import dns.query
 import dns.rcode
 import dns.rdatatype
 import dns.resolver
 import dns.tsig
 import dns.update
 
-from chainwright import DnsContext, OrderCancelled, SourceError, TxtRecord
+from chainwright import DnsContext, OrderCancelled, SourceError, TxtRecord, dns_over_tcp
 from plugins.rfc2136 import errors
 from plugins.rfc2136.solver import Rfc2136
 
@@ -27,16 +26,20 @@ SECONDS = 10.0
 """For one server."""
 RCODE = 3
 """Octet of a message whose lower half is the response code."""
+SILENT = "there was no answer"
 Place = tuple[str, int]
+T = TypeVar("T")
 
 
 class Updater:
-    """Changes of one zone, by the settings of one table."""
+    """Changes of some zones in one call, by the settings of one table."""
 
     def __init__(self, settings: Rfc2136, context: DnsContext) -> None:
         self._settings = settings
         self._context = context
         self._key = dns.tsig.Key(settings.key_name, settings.secret.reveal(), settings.algorithm)
+        self._away: dict[Place, errors.UpdateUnsent] = {}
+        """Servers that can't be sent anything: they aren't waited for again."""
 
     def add(self, records: Sequence[TxtRecord]) -> None:
         """Add records beside those that are there. Raises `SourceError`."""
@@ -47,18 +50,28 @@ class Updater:
         self._change(records, add=False)
 
     def _change(self, records: Sequence[TxtRecord], *, add: bool) -> None:
-        for zone, those in _by_zone(records, self._settings.zone or "").items():
-            failed: SourceError | None = None
-            for host, place in self._places(zone or those[0].name):
-                try:
-                    self._send(host, place, zone or self._zone_at(place, those[0].name), those, add=add)
-                    break
-                except errors.UpdateUnsent as error:
-                    failed = failed or error
-                if self._context.cancelled:
-                    raise OrderCancelled("dns")
-            else:
-                raise failed or errors.ServerUnknown(zone or those[0].name)
+        """Send one update for each zone."""
+        zones: dict[str, list[TxtRecord]] = {}
+        found: dict[str, str] = {}
+        for each in records:
+            zone = self._settings.zone or each.zone or found.get(each.name)
+            if not zone:
+                zone = found[each.name] = self._at_one(each.name, partial(self._zone_at, name=each.name))
+            zones.setdefault(zone, []).append(each)
+        for zone, those in zones.items():
+            self._at_one(zone, partial(self._send, zone=zone, records=those, add=add))
+
+    def _at_one(self, zone: str, ask: Callable[[str, Place], T]) -> T:
+        """Return what the first server says that can be reached. Raises `SourceError`."""
+        failed: SourceError | None = None
+        for host, place in self._places(zone):
+            if self._context.cancelled:
+                raise OrderCancelled("dns")
+            try:
+                return ask(host if host == place[0] else f"{host} ({place[0]})", place)
+            except errors.UpdateUnsent as error:
+                failed = failed or error
+        raise failed or errors.ServerUnknown(zone)
 
     def _places(self, zone: str) -> Iterator[tuple[str, Place]]:
         """Yield the servers with their addresses. Raises `UpdateUnsent` after them for one whose address can't be found."""
@@ -73,29 +86,46 @@ class Updater:
         if unknown:
             raise unknown
 
-    @staticmethod
-    def _primary(name: str) -> tuple[str, ...]:
+    def _primary(self, name: str) -> tuple[str, ...]:
         """Return the primary server that the SOA record of the zone of `name` names."""
         with suppress(dns.exception.DNSException, OSError):
-            zone = dns.resolver.zone_for_name(name, lifetime=SECONDS)
-            answer = dns.resolver.resolve(zone, "SOA", lifetime=SECONDS)
+            zone = dns.resolver.zone_for_name(name, lifetime=self._seconds)
+            answer = dns.resolver.resolve(zone, "SOA", lifetime=self._seconds)
             return (answer[0].mname.to_text(omit_final_dot=True),)
         return ()
 
-    @staticmethod
-    def _zone_at(place: Place, name: str) -> str:
-        """Return the longest zone that a server has and that holds `name`; the name itself where it says nothing."""
+    @property
+    def _seconds(self) -> float:
+        """Seconds for the next question."""
+        return min(SECONDS, self._context.seconds_left)
+
+    def _zone_at(self, server: str, place: Place, name: str) -> str:
+        """Return the longest zone that a server has and that holds `name`; the name itself where it has none."""
         found = dns.name.from_text(name)
         while found != dns.name.root:
             query = dns.message.make_query(found, dns.rdatatype.SOA, flags=0)
-            with suppress(dns.exception.DNSException, OSError):
-                reply = dns.query.tcp(query, place[0], SECONDS, port=place[1])
+            wire = self._exchange(server, place, query.to_wire())
+            with suppress(dns.exception.DNSException):
+                reply = dns.message.from_wire(wire)
                 if reply.flags & dns.flags.AA and any(each.rdtype == dns.rdatatype.SOA for each in reply.answer):
                     return found.to_text(omit_final_dot=True)
             found = found.parent()
         return name
 
-    def _send(self, host: str, place: Place, zone: str, records: Sequence[TxtRecord], *, add: bool) -> None:
+    def _exchange(self, server: str, place: Place, message: bytes) -> bytes:
+        """Return the answer of a server. Raises `UpdateUnsent`, and from then on at once."""
+        if place in self._away:
+            raise self._away[place]
+        try:
+            if not self._seconds:
+                raise TimeoutError
+            return dns_over_tcp(message, place, self._seconds)
+        except OSError as error:
+            why = SILENT if isinstance(error, TimeoutError) else (error.strerror or "it hung up").lower()
+            self._away[place] = errors.UpdateUnsent(server, why)
+            raise self._away[place] from error
+
+    def _send(self, server: str, place: Place, zone: str, records: Sequence[TxtRecord], *, add: bool) -> None:
         message = dns.update.UpdateMessage(zone, keyring=self._key)
         for each in records:
             name = dns.name.from_text(each.name)
@@ -103,12 +133,7 @@ class Updater:
                 message.add(name, self._settings.ttl, "TXT", f'"{each.value}"')
             else:
                 message.delete(name, "TXT", f'"{each.value}"')
-        shown = host if host == place[0] else f"{host} ({place[0]})"
-        try:
-            self._judge(message, over_tcp(message.to_wire(), place), shown, zone, records)
-        except OSError as error:
-            why = "there was no answer" if isinstance(error, TimeoutError) else (error.strerror or "it hung up").lower()
-            raise errors.UpdateUnsent(shown, why) from error
+        self._judge(message, self._exchange(server, place, message.to_wire()), server, zone, records)
 
     def _judge(
         self,
@@ -141,30 +166,3 @@ class Updater:
             raise errors.NameOutside(server, names, zone)
         if rcode != dns.rcode.NOERROR:
             raise errors.UpdateFailed(server, dns.rcode.to_text(rcode), names, zone)
-
-
-def over_tcp(wire: bytes, place: Place) -> bytes:
-    """Return the answer to a message. Raises OSError."""
-    until = time.monotonic() + SECONDS
-    with socket.create_connection(place, timeout=SECONDS) as sock:
-        sock.sendall(struct.pack("!H", len(wire)) + wire)
-        (length,) = struct.unpack("!H", _exactly(2, sock, until))
-        return _exactly(length, sock, until)
-
-
-def _exactly(count: int, sock: socket.socket, until: float) -> bytes:
-    got = b""
-    while len(got) < count:
-        sock.settimeout(max(until - time.monotonic(), 0.01))
-        more = sock.recv(count - len(got))
-        if not more or time.monotonic() >= until:
-            raise ConnectionAbortedError
-        got += more
-    return got
-
-
-def _by_zone(records: Iterable[TxtRecord], zone: str) -> dict[str, list[TxtRecord]]:
-    found: dict[str, list[TxtRecord]] = {}
-    for each in records:
-        found.setdefault(zone or each.zone, []).append(each)
-    return found

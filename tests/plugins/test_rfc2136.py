@@ -84,20 +84,20 @@ def test_each_refusal_says_what_it_comes_of(zones: Zones):
         f'127.0.0.1: The DNS server does not take the key "nobody" with hmac-sha256 for the zone {zone}.',
         (
             "Look whether key_name and algorithm are as there, whether the key may change this zone's TXT records, "
-            "and whether the server is its primary."
+            "and whether the server is its primary; then: chainwright renew"
         ),
     ]
     assert refusal(solver(zones, secret=OTHER), one) == [
         '127.0.0.1: The DNS server has another secret for the key "agent".',
-        "Set secret to what the server has for this key.",
+        "Set secret to what the server has for this key; then: chainwright renew",
     ]
     assert refusal(solver(zones), dataclasses.replace(one, name=zone)) == [
         f'127.0.0.1: The DNS server refuses to let the key "agent" change {zone} in the zone {zone}.',
-        "Allow this key TXT records of these names: docs/dns.md shows how, for BIND and Knot.",
+        "Allow this key TXT records of these names: docs/dns/rfc2136.md shows how, for BIND and Knot; then: chainwright renew",
     ]
     assert refusal(solver(zones), dataclasses.replace(one, zone="elsewhere.test")) == [
         "127.0.0.1: The DNS server is not the primary of the zone elsewhere.test.",
-        "Set server to the zone's primary; where that has the zone under another name, set zone.",
+        "Set server to the zone's primary; where that has the zone under another name, set zone; then: chainwright renew",
     ]
     assert refusal(solver(zones), dataclasses.replace(one, name="_acme-challenge.other.test")) == [
         f"127.0.0.1: For the DNS server _acme-challenge.other.test is outside of the zone {zone}.",

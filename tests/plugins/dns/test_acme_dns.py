@@ -81,7 +81,7 @@ def test_the_alias_to_set_is_shown_where_it_is_not_there(server: AcmeDnsServer, 
     assert failure(solver(server, registrations), records("a.test", "_acme-challenge.a.test", ONE), context) == (
         f"The record of a.test would be looked for at _acme-challenge.a.test, and acme-dns publishes it at {leads_to}.",
         server.url,
-        f"Add this record to the zone of a.test: _acme-challenge.a.test. CNAME {leads_to}.; then: chainwright apply",
+        f"Add this record to the zone of a.test: _acme-challenge.a.test. CNAME {leads_to}.; then: chainwright renew",
     )
 
 
@@ -108,7 +108,7 @@ def test_a_wrong_password_is_told(server: AcmeDnsServer, context: SolverContext)
         server.url,
         (
             "Compare the registration with what was printed when it was made, and with its allowfrom, or make a new one; "
-            "then: chainwright apply"
+            "then: chainwright renew"
         ),
     )
 
@@ -119,7 +119,7 @@ def test_a_value_that_the_server_does_not_take_is_told(server: AcmeDnsServer, co
     assert failure(solver(server, registrations), wanted, context) == (
         'The acme-dns server does not take the value for a.test: "bad_txt".',
         server.url,
-        f"Look whether {server.url} is an acme-dns server, and of which version; then: chainwright apply",
+        f"Look whether {server.url} is an acme-dns server, and of which version; then: chainwright renew",
     )
 
 
@@ -131,7 +131,7 @@ def test_a_broken_server_is_told(server: AcmeDnsServer, context: SolverContext) 
         assert failure(solver(server, registrations), wanted, context) == (
             'The acme-dns server answers with HTTP status 500: "db_error".',
             server.url,
-            "Look at the log of the server and at the disk of its database; then: chainwright apply",
+            "Look at the log of the server and at the disk of its database; then: chainwright renew",
         )
     finally:
         server.broken = False
@@ -163,7 +163,7 @@ def test_a_server_that_is_down_is_told(server: AcmeDnsServer, context: SolverCon
     assert failure(made, wanted, context) == (
         "The acme-dns server gives no answer: connection refused.",
         url,
-        "Look whether it runs, and whether this machine may connect to it; then: chainwright apply",
+        "Look whether it runs, and whether this machine may connect to it; then: chainwright renew",
     )
 
 

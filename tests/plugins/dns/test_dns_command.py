@@ -68,7 +68,7 @@ def test_what_a_program_says_when_it_fails_is_told_without_its_credentials(
         made.present_all(records("a.test", ONE), context)
     assert problem_of(failed.value) == (
         'The command "hook" did not make the TXT record of _acme-challenge.a.test: token ******** is wrong.',
-        "Run it by hand with the same arguments and variables; then: chainwright apply",
+        "Run it by hand with the same arguments and variables; then: chainwright renew",
     )
     assert failed.value.problem.detail == "first\ntoken ******** is wrong."
 
@@ -141,7 +141,10 @@ def test_a_hook_for_certbot_can_t_write_where_an_alias_leads(program: Write, con
             "The record of a.test has to be written at a.auth.test, where the alias leads to, and hooks in certbot's way write "
             "at _acme-challenge.NAME only."
         ),
-        'Let the alias lead to a name that begins with _acme-challenge, or use convention = "lego" or "acme.sh".',
+        (
+            'Let the alias lead to a name that begins with _acme-challenge, or use convention = "lego" or "acme.sh"; '
+            "then: chainwright renew"
+        ),
     )
 
 
@@ -224,7 +227,7 @@ def test_acme_sh_itself_may_be_missing(context: SolverContext) -> None:
         "The scripts of acme.sh need acme.sh itself, and there is no /no/such/acme.sh.",
         (
             "Install the package acme.sh (Debian 13 or newer has it), or unpack acme.sh and set acme_sh to its directory; "
-            "then: chainwright apply"
+            "then: chainwright renew"
         ),
     )
 

@@ -54,7 +54,8 @@ def test_values_are_written_into_the_zone_that_the_dns_names(tmp_path: Path) -> 
         'HTTPError: "401 Client Error: Unauthorized for url: ********/api/v1/servers/localhost/zon'
     )
     assert fix == (
-        "Compare the options with the service's console; dns-lexicon itself is tried with: lexicon powerdns list ZONE TXT"
+        "Compare the options with the service's console; dns-lexicon itself is tried with: lexicon powerdns list ZONE TXT; "
+        "then: chainwright renew"
     )
 
 
@@ -137,7 +138,7 @@ def test_a_provider_whose_own_libraries_are_not_installed_is_told() -> None:
             "missing. Please run `pip install dns-lexicon[route53]` first before using it."
         ),
         "the DNS solver lexicon, provider route53",
-        'Install what it needs: pip install "dns-lexicon[route53]"; then: chainwright apply',
+        'Install what it needs: pip install "dns-lexicon[route53]"; then: chainwright renew',
     )
     assert "of-mine" not in str(context.calls), "its credentials are neither in arguments nor in the environment"
 
@@ -149,7 +150,7 @@ def test_the_extra_may_be_missing() -> None:
     assert failure(solver(), Bare(rooted=Path, now=utc_now)) == (
         "The library dns-lexicon isn't installed beside the agent.",
         "the DNS solver lexicon, provider powerdns",
-        'Install it: pip install "chainwright[lexicon]"; then: chainwright apply',
+        'Install it: pip install "chainwright[lexicon]"; then: chainwright renew',
     )
 
 
