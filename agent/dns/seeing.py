@@ -17,6 +17,8 @@ ROUND_SECONDS = 10.0
 """For one look."""
 SILENT_SECONDS = 10.0
 """After so long a server that says nothing is passed over where another one has the records: a CA asks the others too."""
+TOLD_SECONDS = 1.0
+"""After so long it is said what is waited for."""
 ABSENT = "the record is not there"
 
 
@@ -54,7 +56,7 @@ def wait_until_seen(
     deadline = begun + seconds
     budget = Budget(deadline, cancelled)
     sights = [Sight(name, missing=dict.fromkeys(servers(name, budget), ABSENT)) for name in names]
-    pauses = iter(PAUSES)
+    pauses, told = iter(PAUSES), ""
     while True:
         for sight in sights:
             _look(sight, names[sight.name], lookups, Budget(time.monotonic() + ROUND_SECONDS, cancelled))
@@ -63,7 +65,19 @@ def wait_until_seen(
         now = time.monotonic()
         if not open_ones or now >= deadline or cancelled() or any(each.hopeless for each in open_ones):
             return sights
+        if now - begun >= TOLD_SECONDS and told != (text := _awaited(open_ones)):
+            tell(text)
+            told = text
         wait(min(next(pauses, PAUSE), deadline - now))
+
+
+def _awaited(sights: Sequence[Sight]) -> str:
+    """Say what is waited for."""
+    first = sights[0]
+    server, why = min(first.missing.items())
+    asked = len(first.seen) + len(first.missing)
+    more = f", and {len(sights) - 1} more" if len(sights) > 1 else ""
+    return f"waiting for {first.name} at {server}: {why}; seen at {len(first.seen)} of {asked}{more}"
 
 
 def failed_sights(sights: Sequence[Sight]) -> list[Sight]:

@@ -96,8 +96,8 @@ class Updater:
 
     @property
     def _seconds(self) -> float:
-        """Seconds for the next question."""
-        return min(SECONDS, self._context.seconds_left)
+        """Seconds for the next question: a silent server leaves time for the next one."""
+        return min(SECONDS, self._context.seconds_left / 2)
 
     def _zone_at(self, server: str, place: Place, name: str) -> str:
         """Return the longest zone that a server has and that holds `name`; the name itself where it has none."""

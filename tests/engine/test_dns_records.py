@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -112,6 +112,20 @@ def test_a_server_that_does_not_follow_is_named(zones: Zones, box: Solving):
         ]
         assert error.failed == {zone, f"*.{zone}"}
         assert error.retry_at is not None
+
+
+def test_a_secondary_that_is_told_late_is_waited_for_and_that_is_said(zones: Zones, box: Solving):
+    """BIND tells secondaries of the first change at once, and of each further one after five seconds."""
+    zone = zones.add("records-late.test", notify_delay=5)
+    said: list[str] = []
+    with box.store() as store:
+        dns01 = box.dns01(store, zones)
+        dns01 = replace(dns01, context=replace(dns01.context, progress=said.append))
+        for host in ("first", "second"):
+            dns01.publish(proofs(dns01, f"{host}.{zone}"))
+    name = f"_acme-challenge.second.{zone}"
+    assert zones.knot.txt(name) == [ONE, TWO]
+    assert f"waiting for {name} at {zones.knot.place}: the record is not there; seen at 1 of 2" in said
 
 
 def test_names_whose_records_are_not_the_ones_that_are_missing_do_not_fail(zones: Zones, box: Solving):

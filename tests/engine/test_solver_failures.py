@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -22,24 +22,12 @@ from agent.registry.dns_solvers import DnsHandle
 from agent.sources import BUILT_IN
 from agent.store import Store
 from agent.testing.appliance import Appliance
+from support.fakes.no_dns import NoDns
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 USUAL, OWN = NOW + timedelta(minutes=10), NOW + timedelta(hours=5)
 ONE, TWO, THREE = "A" * 43, "B" * 43, "C" * 43
 KEY = ("request", "acme")
-
-
-class NoDns:
-    """Lookups where every name is in a zone without servers: nothing is waited for."""
-
-    def canonical_name(self, name: str, _budget: object) -> str:
-        return name
-
-    def authoritative_servers(self, _name: str, _budget: object) -> Sequence[Any]:
-        return ()
-
-    def ask_each(self, _name: str, _servers: object, _budget: object) -> Mapping[Any, Any]:
-        return {}
 
 
 class Kept(DnsSolver):

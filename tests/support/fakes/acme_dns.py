@@ -5,13 +5,11 @@ There is no package of the real one. What it answers is taken from its source.
 
 from __future__ import annotations
 
-import json
-import threading
 import uuid
 from collections import deque
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from support.fakes.http_api import HttpApi
 from support.servers.bind9 import Bind9
 
 VALUE = 43
@@ -19,8 +17,8 @@ VALUE = 43
 KEPT = 2
 
 
-class AcmeDnsServer:
-    """A server for one zone, ``http://127.0.0.1:PORT``."""
+class AcmeDnsServer(HttpApi):
+    """A server for one zone."""
 
     def __init__(self, named: Bind9, zone: str) -> None:
         self._named, self._zone = named, zone
@@ -28,18 +26,7 @@ class AcmeDnsServer:
         self._values: dict[str, deque[str]] = {}
         self.broken = False
         """Whether its database is."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__()
 
     def answer(self, path: str, headers: Any, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if path == "/register":
@@ -74,20 +61,3 @@ class AcmeDnsServer:
         self._named.update(
             self._zone, ("delete", name, "TXT"), *(("add", name, "TXT", f'"{each}"') for each in set(values))
         )
-
-
-def _handler(server: AcmeDnsServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
-            status, answer = server.answer(self.path, self.headers, body)
-            content = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    return Handler

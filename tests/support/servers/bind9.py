@@ -26,11 +26,15 @@ class Bind9(ServerProgram):
         self._configure()
         self.start()
 
-    def add_zone(self, zone: str, addresses: Sequence[str], *, policy: str = "") -> None:
-        """Serve a zone whose servers are at `addresses`; `policy`: who may change what, other than the key `agent` TXT."""
+    def add_zone(self, zone: str, addresses: Sequence[str], *, policy: str = "", notify_delay: int = 0) -> None:
+        """Serve a zone whose servers are at `addresses`; `policy`: who may change what, other than the key `agent` TXT.
+
+        `notify_delay`: seconds between two notices of changes to its secondary. BIND's own default is 5.
+        """
         (self.directory / f"{zone}.zone").write_text(zone_text(zone, addresses))
         rules = policy or f"grant agent wildcard *.{zone}. TXT;"
-        notified = f"also-notify {{ {self._secondary} port {self.port}; }};" if len(addresses) > 1 else ""
+        delayed = f" notify-delay {notify_delay};" if notify_delay else ""
+        notified = f"also-notify {{ {self._secondary} port {self.port}; }};{delayed}" if len(addresses) > 1 else ""
         self.zones[zone] = f"update-policy {{ grant admin zonesub ANY; {rules} }}; {notified}"
         self._configure()
         self._control("reconfig")

@@ -54,10 +54,10 @@ class Zones:
         """Where a resolver answers: ``ADDRESS:PORT``."""
         return self.bind9.place
 
-    def add(self, zone: str, *, secondary: bool = True, policy: str = "") -> str:
+    def add(self, zone: str, *, secondary: bool = True, policy: str = "", notify_delay: int = 0) -> str:
         """Make a zone whose primary is `bind9`, with its secondary; `policy`: of who may change what. Return its name."""
         addresses = [BIND9, KNOT] if secondary else [BIND9]
-        self.bind9.add_zone(zone, addresses, policy=policy)
+        self.bind9.add_zone(zone, addresses, policy=policy, notify_delay=notify_delay)
         if secondary:
             self.knot.add_secondary(zone)
         self._delegate(zone, addresses)
