@@ -107,7 +107,7 @@ def of_left_records(rows: Iterable[DnsRecord], tables: Collection[str]) -> list[
         if problem is not None:
             subject = f"{each.name} {each.value}"
             found[each.solver, subject] = Finding(
-                SubjectKind.PLUGIN, subject, Severity.WARNING, problem, title=f"record {each.name}"
+                SubjectKind.RECORD, subject, Severity.WARNING, problem, title=each.name
             )
     return list(found.values())
 

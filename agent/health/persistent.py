@@ -33,7 +33,7 @@ def _void(look: PersistentLook, problem: Problem) -> Problem:
 
 
 def _finding(look: PersistentLook, severity: Severity, problem: Problem) -> Finding:
-    return Finding(SubjectKind.CA, look.source, severity, problem, title=look.record.owner)
+    return Finding(SubjectKind.RECORD, f"{look.source} {look.record.owner}", severity, problem, title=look.record.owner)
 
 
 def _set(look: PersistentLook) -> str:

@@ -20,6 +20,8 @@ class SubjectKind(StrEnum):
     PLUGIN = "plugin"
     """A plugin, a policy or an observer."""
     CA = "ca"
+    RECORD = "record"
+    """A record in DNS."""
     ROOT = "root"
     CHAIN = "chain"
     UPLOAD = "upload"

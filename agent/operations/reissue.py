@@ -81,12 +81,15 @@ def _give_up_keys(state: LockedState, needs: Sequence[Need]) -> None:
 def retry_failed(state: LockedState, action: str = "renew", detail: str = "") -> None:
     """Let every source that has failed be asked, and everything that was refused be tried, at once again.
 
+    Records in DNS that somebody waits for are looked for too.
+
     `action`, `detail`: for the audit record.
     """
     with state.change(action, "everything", detail):
         for need in state.needs:
             state.store.orders.forget_failures(need.request.id)
         state.store.deployments.reset_backoff((), state.now)
+        state.store.persistent.look_again()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,10 @@ class PersistentLooks:
         for each in looks:
             self._database.execute(INSERT, _row(each))
 
+    def look_again(self) -> None:
+        """Let what does not prove what it is to prove be looked at with the next pass."""
+        self._database.execute("update persistent set next_at = null where problem is not null")
+
     def keep(self, keys: Collection[tuple[str, str]]) -> None:
         """Forget all other records."""
         for source, domain in self.all().keys() - set(keys):

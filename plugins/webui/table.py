@@ -258,8 +258,8 @@ def _why_local(chain: Json) -> str:
     if any(is_address(name) for name in chain["names"]):
         return "address"
     declined = any(_declined(use["reason"]) for use in chain["used_by"])
-    if declined and any("acme persist" in use["reason"] for use in chain["used_by"]):
-        return "wildcard"
+    if declined and any("is a wildcard" in use["reason"] for use in chain["used_by"]):
+        return "record" if any("acme persist" in use["reason"] for use in chain["used_by"]) else "wildcard"
     return "name" if declined and not all(map(is_public, chain["names"])) else "policy"
 
 
