@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 FILE = Path(__file__).with_name("providers.json")
 """What `plugins.lexicon.introspection` prints."""
@@ -20,12 +21,29 @@ class Provider:
     """Key -> what it is."""
     extra: bool
     """Whether it needs ``pip install dns-lexicon[NAME]``."""
+    needed: Sequence[Sequence[str]] = ((),)
+    """Options without which it can do nothing; several: in one of these ways. None: it may find credentials by itself."""
+    flags: Sequence[str] = ()
+    """Options that are ``true`` or ``false``."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """What the library's own program takes where an option isn't given."""
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Options that take certain values only."""
+
+    def lacks(self, given: Iterable[str]) -> str:
+        """Say which options are missing; empty: none."""
+        there = set(given)
+        if any(way and there.issuperset(way) for way in self.needed):
+            return ""
+        if [] in self.needed and there.isdisjoint(option for way in self.needed for option in way):
+            return ""
+        return ", or ".join(" and ".join(way) for way in self.needed if way)
 
 
 def read_providers() -> Mapping[str, Provider]:
     """Return all of them by name."""
     found = json.loads(FILE.read_text())["providers"]
-    return {name: Provider(each["options"], each["extra"]) for name, each in found.items()}
+    return {name: Provider(**each) for name, each in found.items()}
 
 
 def alike(name: str, known: Iterable[str]) -> str:

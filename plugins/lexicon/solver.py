@@ -22,6 +22,7 @@ from plugins.lexicon.errors import (
 from plugins.lexicon.providers import alike, read_providers
 
 PROGRAM = Path(__file__).with_name("run_lexicon.py")
+TRUTH = ("true", "false")
 BETTER = {"ddns": 'its provider "ddns" says yes to what a server refuses: use plugin = "rfc2136" instead'}
 """Providers that are left out, and why."""
 
@@ -46,10 +47,15 @@ class LexiconSolver(DnsSolver):
             raise ValueError(BETTER[self.provider])
         if self.provider not in providers:
             raise ValueError(f'there is no provider "{self.provider}": {alike(self.provider, providers)}')
-        known = providers[self.provider].options
-        unknown = next((each for each in self.options if each not in known), None)
+        provider = providers[self.provider]
+        unknown = next((each for each in self.options if each not in provider.options), None)
         if unknown is not None:
-            raise ValueError(f'{self.provider} has no option "{unknown}": {alike(unknown, known)}')
+            raise ValueError(f'{self.provider} has no option "{unknown}": {alike(unknown, provider.options)}')
+        if lacking := provider.lacks(self.options):
+            raise ValueError(f"{self.provider} needs {lacking} in options")
+        for name, allowed in {**dict.fromkeys(provider.flags, TRUTH), **provider.choices}.items():
+            if name in self.options and self.options[name].reveal() not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}")
         return self
 
     def present_all(self, records: Sequence[TxtRecord], context: DnsContext) -> None:
@@ -63,7 +69,7 @@ class LexiconSolver(DnsSolver):
     def _run(self, deed: str, records: Sequence[TxtRecord], context: DnsContext) -> None:
         wish = {
             "provider": self.provider,
-            "options": {name: each.reveal() for name, each in self.options.items()},
+            "options": self._given(),
             "ttl": self.ttl,
             "deed": deed,
             "records": [[each.name, each.value] for each in records],
@@ -77,6 +83,13 @@ class LexiconSolver(DnsSolver):
             raise LexiconEnded(self.provider, owners, self._mask(str(error)), self._mask(error.said)) from error
         if answer:
             raise self._failure(answer, deed)
+
+    def _given(self) -> dict[str, Any]:
+        """Return the options as the library takes them, with the defaults of its program, which it does not know as a library."""
+        provider = read_providers()[self.provider]
+        given = {name: each.reveal() for name, each in self.options.items()}
+        flags = {name: given[name] == TRUTH[0] for name in provider.flags if name in given}
+        return {**provider.defaults, **given, **flags}
 
     def _failure(self, answer: Mapping[str, Any], deed: str) -> LexiconError:
         if "missing" in answer:
