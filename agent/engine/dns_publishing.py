@@ -243,10 +243,11 @@ def _failed(row: DnsRecord, problem: Problem, now: datetime) -> DnsRecord:
 
 
 def _cure(solver: DnsHandle, sight: Sight) -> str:
+    if not sight.seen:
+        servers = "check_servers" if solver.servers else "its servers"
+        return f"Look whether {solver.table} changes the zone that holds this name, as {servers} have it"
     if solver.servers:
         return (
             f"Look whether check_servers in {solver.table} are servers of its zone, and whether they follow its changes"
         )
-    if not sight.seen:
-        return f"Look whether {solver.table} changes the zone that holds this name, as its servers have it"
     return "Look whether that server follows its primary; where it needs longer, set seconds in [dns01]"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,9 +17,14 @@ from plugins.dns_command.conventions import Call, Deed
 from plugins.dns_command.errors import AcmeShMissing, DnsScriptMissing
 
 PREFIX = "chainwright-acme-sh-"
-LEFT_BEHIND = 3600.0
-"""Seconds after which a home belongs to a process that was killed: no call takes as long."""
-SCRIPT = """
+IN_MEMORY = "/run/chainwright"
+"""Where homes are: a file system in memory, so that a power cut leaves none."""
+BEGINNING = 10.0
+"""Seconds that a home of another call may be without its lock: it is just being made."""
+LARGEST_FILE = 20480
+"""Blocks of 512 octets."""
+SCRIPT = f"""
+ulimit -f {LARGEST_FILE}
 chainwright_script=$1 chainwright_function=$2 chainwright_name=$3 chainwright_value=$4 chainwright_acme_sh=$5
 set -- true # what acme.sh runs at its end
 . "$chainwright_acme_sh" || exit 1
@@ -25,6 +32,7 @@ _initpath
 . "$chainwright_script" || exit 1
 "$chainwright_function" "$chainwright_name" "$chainwright_value"
 """
+OF_HOME = ("HOME", "LE_WORKING_DIR", "LE_CONFIG_HOME", "TMPDIR")
 
 
 def call(program: Path, script: str, deed: Deed, record: TxtRecord, home: Path) -> Call:
@@ -32,7 +40,9 @@ def call(program: Path, script: str, deed: Deed, record: TxtRecord, home: Path) 
     file = found_script(program, script)
     function = f"{file.stem}_{'add' if deed is Deed.MAKE else 'rm'}"
     argv = ["sh", "-c", SCRIPT, "sh", str(file), function, record.name, record.value, str(program)]
-    return Call(argv, {"HOME": str(home), "LE_WORKING_DIR": str(home), "LE_CONFIG_HOME": str(home)})
+    return Call(
+        argv, dict.fromkeys(OF_HOME, str(home)) | {"ACCOUNT_CONF_PATH": str(home / "account.conf"), "LOG_FILE": ""}
+    )
 
 
 def found_script(program: Path, script: str) -> Path:
@@ -48,18 +58,33 @@ def found_script(program: Path, script: str) -> Path:
 
 
 @contextmanager
-def throw_away_home() -> Iterator[Path]:
-    """Give a directory that only its owner may enter, and that is gone afterwards; those of processes that died are removed."""
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as home:
-        now = Path(home).stat().st_mtime  # of the clock that the others were dated by
-        remove_left(Path(home).parent.glob(f"{PREFIX}*"), now)
+def throw_away_home(within: Path) -> Iterator[Path]:
+    """Give a directory that only its owner may enter, and that is gone afterwards; those of processes that died are removed.
+
+    It is made below `within`, or with other temporary files where that isn't there.
+    """
+    above = within if within.is_dir() else Path(tempfile.gettempdir())
+    remove_left(above.glob(f"{PREFIX}*"))
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=above, ignore_cleanup_errors=True) as home, locked(Path(home)):
         yield Path(home)
 
 
-def remove_left(homes: Iterable[Path], now: float) -> None:
+@contextmanager
+def locked(home: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Hold the lock of a home; programs that are run don't have it. Raises OSError."""
+    descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_left(homes: Iterable[Path]) -> None:
     """Remove those that processes have left that died. Others may go away meanwhile: their calls end."""
     for each in homes:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             found = each.lstat()
-            if found.st_uid == os.getuid() and now - found.st_mtime > LEFT_BEHIND:
-                shutil.rmtree(each, ignore_errors=True)
+            if found.st_uid == os.getuid() and abs(time.time() - found.st_mtime) > BEGINNING:
+                with locked(each, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                    shutil.rmtree(each, ignore_errors=True)

@@ -92,7 +92,7 @@ class CommandSolver(DnsSolver):
     ) -> Call:
         record = records[number]
         if self.convention is Convention.ACME_SH:
-            home = stack.enter_context(acme_sh.throw_away_home())
+            home = stack.enter_context(acme_sh.throw_away_home(context.rooted(acme_sh.IN_MEMORY)))
             program = context.rooted(self.acme_sh) / "acme.sh"
             return acme_sh.call(program, self.script or "", deed, record, home)
         if self.convention is Convention.LEGO:

@@ -114,6 +114,26 @@ def test_a_server_that_does_not_follow_is_named(zones: Zones, box: Solving):
         assert error.retry_at is not None
 
 
+def test_a_command_that_says_yes_and_does_nothing_is_found_out(zones: Zones, box: Solving):
+    zone = zones.add("records-nothing.test", secondary=False)
+    home = {"plugin": "command", "convention": "lego", "command": ["true"], "check_servers": [zones.bind9.place]}
+    box.configure(zones, home=home)
+    with box.store() as store:
+        dns01 = box.dns01(store, zones, seconds=1)
+        with pytest.raises(SourceError) as raised:
+            dns01.publish(proofs(dns01, zone))
+    assert raised.value.problem.lines() == [
+        (
+            f"[dns.home]: The record _acme-challenge.{zone}, which proves {zone}, was made, and after 1 s is seen at 0 of 1, "
+            f"not at {zones.bind9.place}: the record is not there."
+        ),
+        (
+            "Look whether [dns.home] changes the zone that holds this name, as check_servers have it, "
+            "then: chainwright renew"
+        ),
+    ]
+
+
 def test_a_secondary_that_is_told_late_is_waited_for_and_that_is_said(zones: Zones, box: Solving):
     """BIND tells secondaries of the first change at once, and of each further one after five seconds."""
     zone = zones.add("records-late.test", notify_delay=5)

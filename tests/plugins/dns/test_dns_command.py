@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,11 +12,9 @@ from agent.dns.solver_context import SolverContext
 from agent.errors import AgentError
 from chainwright import TxtRecord
 from chainwright.testing import check_plugin
-from plugins.dns_command.acme_sh import PREFIX, remove_left
 from plugins.dns_command.solver import CommandSolver
 from support.paths import CHECKOUT
 from support.servers.zones import Zones
-from support.waiting import until
 
 ACME_SH = CHECKOUT / ".test/acme_sh_sid/usr/share/acme.sh"
 ONE, TWO = "1" * 43, "2" * 43
@@ -143,90 +138,6 @@ def test_a_hook_for_certbot_can_t_write_where_an_alias_leads(program: Write, con
         ),
         (
             'Let the alias lead to a name that begins with _acme-challenge, or use convention = "lego" or "acme.sh"; '
-            "then: chainwright renew"
-        ),
-    )
-
-
-# acme.sh
-
-
-def nsupdate_of_acme_sh(zones: Zones, key_file: Path, **settings: object) -> CommandSolver:
-    environment = {
-        "NSUPDATE_SERVER": "127.0.0.1",
-        "NSUPDATE_SERVER_PORT": str(zones.port),
-        "NSUPDATE_KEY": str(key_file),
-    }
-    given = {"convention": "acme.sh", "script": "dns_nsupdate", "acme_sh": str(ACME_SH), "environment": environment}
-    return solver(**given | settings)
-
-
-def homes() -> list[Path]:
-    return [*Path(tempfile.gettempdir()).glob(f"{PREFIX}*")]
-
-
-def test_a_script_of_acme_sh_makes_records_at_a_real_server_and_leaves_no_credentials(
-    context: SolverContext, zones: Zones, key_file: Path
-) -> None:
-    zone = zones.add("acmesh.test")
-    made = nsupdate_of_acme_sh(zones, key_file)
-    made.present_all(records(zone, ONE, TWO), context)
-    assert zones.bind9.txt(f"_acme-challenge.{zone}") == [ONE, TWO]
-    until(lambda: zones.knot.txt(f"_acme-challenge.{zone}") == [ONE, TWO])
-    made.clean_up_all(records(zone, ONE), context)
-    assert zones.bind9.txt(f"_acme-challenge.{zone}") == [], "dns_nsupdate removes all TXT records of a name"
-    assert homes() == []
-
-
-def test_a_script_of_acme_sh_that_is_refused_fails(context: SolverContext, zones: Zones, key_file: Path) -> None:
-    zone = zones.add("acmeshrefused.test")
-    with zones.bind9.frozen(zone), pytest.raises(AgentError) as failed:
-        nsupdate_of_acme_sh(zones, key_file).present_all(records(zone, ONE), context)
-    assert problem_of(failed.value)[0] == (
-        f'The command "dns_nsupdate" did not make the TXT record of _acme-challenge.{zone}: error updating domain.'
-    )
-    assert "REFUSED" in failed.value.problem.detail
-    assert homes() == []
-
-
-def test_homes_of_processes_that_were_killed_are_removed_by_the_next_call(
-    context: SolverContext, zones: Zones, key_file: Path
-) -> None:
-    old, new = (Path(tempfile.mkdtemp(prefix=PREFIX)) for _ in range(2))
-    (old / "account.conf").write_text("SAVED_TOKEN='x'\n")
-    os.utime(old, (time.time() - 4000, time.time() - 4000))
-    try:
-        zone = zones.add("acmeshhomes.test")
-        nsupdate_of_acme_sh(zones, key_file).present_all(records(zone, ONE), context)
-        assert homes() == [new]
-    finally:
-        new.rmdir()
-
-
-def test_a_home_that_another_call_removes_meanwhile_is_passed_over(tmp_path: Path) -> None:
-    old = tmp_path / "old"
-    old.mkdir()
-    remove_left([tmp_path / "gone", old], old.stat().st_mtime + 4000)
-    assert not old.exists()
-
-
-def test_a_script_that_acme_sh_has_not_is_asked_about(context: SolverContext, zones: Zones, key_file: Path) -> None:
-    with pytest.raises(AgentError) as failed:
-        nsupdate_of_acme_sh(zones, key_file, script="dns_nsupdat").present_all(records("a.test", ONE), context)
-    assert problem_of(failed.value) == (
-        f'acme.sh has no script "dns_nsupdat" for DNS services in {ACME_SH}/dnsapi.',
-        'Did you mean "dns_nsupdate"? Set script to the name of a file there, without .sh; then: chainwright apply',
-    )
-
-
-def test_acme_sh_itself_may_be_missing(context: SolverContext) -> None:
-    made = solver(convention="acme.sh", script="dns_cf", acme_sh="/no/such")
-    with pytest.raises(AgentError) as failed:
-        made.present_all(records("a.test", ONE), context)
-    assert problem_of(failed.value) == (
-        "The scripts of acme.sh need acme.sh itself, and there is no /no/such/acme.sh.",
-        (
-            "Install the package acme.sh (Debian 13 or newer has it), or unpack acme.sh and set acme_sh to its directory; "
             "then: chainwright renew"
         ),
     )
