@@ -75,3 +75,36 @@ def test_an_acme_dns_server_proves_a_name_by_its_alias(ca: Pebble, zones: Zones)
             made.assert_certified(f"www.{zone}")
     finally:
         server.close()
+
+
+def test_the_alias_that_an_acme_dns_server_needs_is_shown_before_anything_is_ordered(ca: Pebble, zones: Zones) -> None:
+    zone, auth = zones.add("alias-to-set.test"), zones.add("auth-of-aliases.test")
+    server = AcmeDnsServer(zones.bind9, auth)
+    try:
+        registered = dict(Server(server.url, 10).register())
+        site, target = f"www.{zone}", registered["fulldomain"]
+        registrations = table(f'dns.tried.registrations."{site}"', registered)
+        with appliance(ca, zones, site, {"plugin": "acme_dns", "url": server.url}, registrations) as made:
+            made.apply()
+            shown = made.terminal.run("acme", "check", site)
+            zones.alias(f"_acme-challenge.{site}", target)
+            then = made.terminal.run("acme", "check", site)
+    finally:
+        server.close()
+    cause = (
+        f"The record of {site} would be looked for at _acme-challenge.{site}, and acme-dns publishes it at {target}."
+    )
+    fix = f"Add this record to the zone of {site}: _acme-challenge.{site}. CNAME {target}.; then: chainwright renew"
+    assert [line.strip() for line in shown.stdout.splitlines()] == [
+        f"stops  {cause}",
+        fix,
+        f"{'NAME':{len(site)}}  METHOD  OUTLOOK",
+        f"{site}  dns-01  {cause}",
+        fix,
+    ]
+    assert [line.strip() for line in then.stdout.splitlines()] == [
+        "Nothing was found that would keep the CA from issuing.",
+        f"{'NAME':{len(site)}}  METHOD  OUTLOOK",
+        f"{site}  dns-01  works",
+    ]
+    assert zones.bind9.txt(target) == [], "nothing was ordered"
