@@ -11,6 +11,7 @@ from agent.store.schema import MADE_AGAIN, PEOPLES
 
 MIGRATIONS = "_sqlite_migrations"
 """The table in which sqlite-utils notes the steps that were taken."""
+NOTE = f"insert into {MIGRATIONS} (migration_set, name, applied_at) values (?, ?, '1970-01-01T00:00:00+00:00')"  # noqa: S608
 OBJECTS = "select name, type, sql from sqlite_master where name not like 'sqlite_%'"
 COLUMNS = (
     "select tables.name, columns.name from sqlite_master as tables join pragma_table_info(tables.name) as columns"
@@ -49,20 +50,6 @@ class SchemaLoss:
         return bool(self.again or self.lost or self.others)
 
 
-def expected_schema() -> Schema:
-    """Return the schema that the migrations make."""
-    from sqlite_utils import Database
-
-    from agent.store.migrations import migrations
-
-    made = Database(memory=True, execute_plugins=False)
-    try:
-        migrations.apply(made)
-        return Schema.of(made.conn)
-    finally:
-        made.close()
-
-
 def loss_of(expected: Schema, present: Schema) -> SchemaLoss:
     """Return what of `expected` is missing."""
     broken = {table for table, column in expected.columns if (table, column) not in present.columns}
@@ -98,13 +85,10 @@ def make_again(database: Connection, expected: Schema, tables: Iterable[str]) ->
 
 
 def note_steps(database: Connection) -> None:
-    """Note every step as taken: the table that says so was lost, and the schema is whole. Call in a transaction."""
+    """Note every step as taken, in a database whose schema is whole. Call in a transaction."""
     from agent.store.migrations import migrations
 
     migrations.ensure_migrations_table(database.sqlite_utils)
     known = {each.name for each in migrations.applied(database.sqlite_utils)}
-    for step in migrations.pending(database.sqlite_utils):
-        if step.name not in known:
-            database.sqlite_utils.table(MIGRATIONS).insert(
-                {"migration_set": migrations.name, "name": step.name, "applied_at": "1970-01-01T00:00:00+00:00"}
-            )
+    left = [each.name for each in migrations.pending(database.sqlite_utils) if each.name not in known]
+    database.executemany(NOTE, [(migrations.name, name) for name in left])

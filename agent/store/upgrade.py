@@ -64,16 +64,28 @@ def _migrate(database: Connection, path: Path, guard: Guard) -> None:
         return
     try:
         with guard() if migrations.applied(database.sqlite_utils) else nullcontext(), transaction(database):
-            migrations.apply(database.sqlite_utils)  # those that are left now: another process may have been at it
+            _take_steps(database)  # those that are left now: another process may have been at it
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_ERROR:
             raise
         _note_steps(database, path, error)
 
 
+def _take_steps(database: Connection) -> None:
+    """Take the steps that are left; a database with nothing in it is made at once, in a tenth of the time."""
+    from agent.store.made_schema import make_new
+    from agent.store.migrations import migrations
+
+    if database.execute("select 1 from sqlite_master").fetchone() is None:
+        make_new(database)
+    else:
+        migrations.apply(database.sqlite_utils)
+
+
 def _note_steps(database: Connection, path: Path, error: sqlite3.Error) -> None:
     """Note the steps as taken where they were: what says so was lost. Raises `TablesLost`."""
-    from agent.store.schema_repair import MIGRATIONS, Schema, expected_schema, loss_of, note_steps
+    from agent.store.made_schema import expected_schema
+    from agent.store.schema_repair import MIGRATIONS, Schema, loss_of, note_steps
 
     if loss_of(expected_schema(), Schema.of(database)).lost:
         raise TablesLost(str(path), MIGRATIONS) from error
@@ -82,7 +94,8 @@ def _note_steps(database: Connection, path: Path, error: sqlite3.Error) -> None:
 
 
 def _repair(database: Connection, path: Path) -> None:
-    from agent.store.schema_repair import Schema, expected_schema, loss_of, make_again
+    from agent.store.made_schema import expected_schema
+    from agent.store.schema_repair import Schema, loss_of, make_again
 
     expected = expected_schema()
     loss = loss_of(expected, Schema.of(database))

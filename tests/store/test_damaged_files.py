@@ -12,8 +12,9 @@ from agent.cli.program import run
 from agent.errors.store import StateUnwritable, TablesLost
 from agent.store import Store
 from agent.store.copies import make_copy
+from agent.store.made_schema import expected_schema
 from agent.store.schema import COLUMNS, MADE_AGAIN, PEOPLES
-from agent.store.schema_repair import MIGRATIONS, Schema, expected_schema
+from agent.store.schema_repair import MIGRATIONS, Schema
 from support.appliances.api import NAME
 from support.appliances.deployed import served
 from support.cas.certificates import NOW
