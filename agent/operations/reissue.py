@@ -81,7 +81,7 @@ def _give_up_keys(state: LockedState, needs: Sequence[Need]) -> None:
 def retry_failed(state: LockedState, action: str = "renew", detail: str = "") -> None:
     """Let every source that has failed be asked, and everything that was refused be tried, at once again.
 
-    Records in DNS that somebody waits for are looked for too.
+    Records in DNS that somebody waits for are looked for too, and those that could not be removed are removed.
 
     `action`, `detail`: for the audit record.
     """
@@ -90,6 +90,7 @@ def retry_failed(state: LockedState, action: str = "renew", detail: str = "") ->
             state.store.orders.forget_failures(need.request.id)
         state.store.deployments.reset_backoff((), state.now)
         state.store.persistent.look_again()
+        state.store.dns_records.try_again()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from agent.contract.source import ChainRecord, Offer, OrderRecord, RequestState, Watch
 from agent.errors.problem import rfc3339
@@ -271,9 +271,22 @@ def _position(need: Need, best: RankedChain, evidence: Evidence, now: datetime) 
         source = next(each for each in evidence.ladder if each.name == own)
         return LadderPosition.STANDS_IN, f"{best.reason}, until it delivers for {_awaited(need, source, evidence, now)}"
     if own != LOCAL:
-        return LadderPosition.WANTED, best.reason
+        return LadderPosition.WANTED, best.reason + _in_place_of(need, best.record, evidence, now)
     why = "; ".join(declined) or _why_alone(need, evidence)
     return LadderPosition.BY_DESIGN, f"local by design: {why}{_as_it_ends(best.instead_of)}"
+
+
+def _in_place_of(need: Need, record: ChainRecord, evidence: Evidence, now: datetime) -> str:
+    """Say why the chain is not one of the sources that stand in for its own and are asked before that."""
+    members = next((each for each in evidence.groups(need) if record.source in {one.name for one in each}), ())
+    orders, reasons = evidence.orders_of(need.request.id, members), []
+    for source in takewhile(lambda each: each.name != record.source, members):
+        offer, order = _offer(need, source, evidence, record.id, now), orders.get(source.name)
+        if not offer.serves:
+            reasons.append(f"{source.name} can't: {offer.reason}")
+        elif order and order.problem and order.counts_for(source.settings_digest):
+            reasons.append(f"{source.name} could not: {str(order.problem.get('cause', '')).rstrip('.')}")
+    return f", as {'; '.join(reasons)}" if reasons else ""
 
 
 def _awaited(need: Need, source: SourceHandle, evidence: Evidence, now: datetime) -> str:

@@ -80,7 +80,8 @@ class DnsHandle:
         asked = Asked(self.guard.plugin_of(kind), hook, self.table, NO_EFFECT)
         try:  # apart: one that hangs is asked again by the next order
             self.guard.apart().call(asked, lambda: _checked(work), contract=(AgentError,), most=min(most, self.timeout))
-        except SourceError:
+        except SourceError as error:
+            error.where = ", ".join(dict.fromkeys(filter(None, (self.table, error.problem.where))))
             raise
         except PluginHangs as error:
             raise SolverHangs(domains, self.table, error.plugin, hook, error.seconds, error.place) from error

@@ -32,6 +32,10 @@ class DnsRecords:
         for each in records:
             self._database.execute(PUT, _row(each))
 
+    def try_again(self) -> None:
+        """Let those that could not be removed be removed with the next pass."""
+        self._database.execute("update dns_records set retry_at = null where problem is not null")
+
     def delete(self, records: Iterable[DnsRecord]) -> None:
         """Forget rows."""
         query = "delete from dns_records where solver = ? and name = ? and value = ?"

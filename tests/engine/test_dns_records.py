@@ -273,7 +273,7 @@ def test_a_record_whose_table_is_gone_is_a_finding_until_somebody_has_removed_it
     box.apply()
     assert findings(box) == [
         (
-            f"record {name}",
+            name,
             f'The TXT record {name} "{ONE}" was made by [dns.home], which is no longer in the settings, so that it stays in DNS.',
         )
     ]

@@ -113,7 +113,7 @@ def test_the_kind_of_a_failure_says_when_the_order_is_tried_again(
     Failing.raised = kind("It is so.", where="there", fix="Do this.", retry_at=own)
     with box.store() as store, pytest.raises(kind) as raised:
         dns01(store, Failing()).publish(records(ONE))
-    assert raised.value.problem.lines() == ["there: It is so.", "Do this."]
+    assert raised.value.problem.lines() == ["[dns.home], there: It is so.", "Do this."]
     assert raised.value.retry_at == again
     assert raised.value.failed == {"a.test", "*.a.test"}
 

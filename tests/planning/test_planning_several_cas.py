@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.contract.source import ChainRecord, OrderRecord
+from agent.contract.source import ChainRecord, Offer, OrderRecord, Request, RequestState
 from agent.errors.source import Elsewhere
 from agent.model.binding import LadderPosition
 from agent.planning import Obtain, Plan, State, plan
@@ -25,6 +25,13 @@ MINUTE = timedelta(minutes=1)
 FIRST, SECOND, THIRD = (SourceHandle(Toy(), own=True, name=name) for name in ("first", "second", "third"))
 LADDER = (UPLOADED, FIRST, SECOND, THIRD, LOCAL)
 NEED = need()
+
+
+class Unwilling(Toy):
+    """A CA that serves nobody."""
+
+    def offers(self, request: Request, state: RequestState) -> Offer:
+        return Offer(serves=False, reason="it does not want to")
 
 
 def state(*chains: ChainRecord, orders=(), leased=(), **more) -> State:
@@ -170,6 +177,21 @@ def test_the_newest_of_them_serves():
     old, new = made(FIRST, since=NOW - 70 * DAY), made(SECOND, label="b", since=NOW - DAY)
     (binding,) = bind([NEED], evidence(old, new, ladder=LADDER), NOW)
     assert (binding.chain, binding.standing, binding.reason) == (new.id, LadderPosition.WANTED, "second")
+
+
+def test_the_reason_says_why_it_is_none_of_those_before():
+    limited = failure(FIRST, Elsewhere.AT_ONCE, cause="First allows no more.")
+    known = evidence(made(SECOND), ladder=LADDER, orders=[limited])
+    (binding,) = bind([NEED], known, NOW)
+    assert (binding.standing, binding.reason) == (
+        LadderPosition.WANTED,
+        "second, as first could not: First allows no more",
+    )
+    unwilling = SourceHandle(Unwilling(), own=True, name="first")
+    (binding,) = bind([NEED], evidence(made(THIRD), ladder=(UPLOADED, unwilling, SECOND, THIRD, LOCAL)), NOW)
+    assert binding.reason == "third, as first can't: it does not want to"
+    (binding,) = bind([NEED], evidence(made(FIRST), ladder=LADDER, orders=[failure(SECOND, Elsewhere.AT_ONCE)]), NOW)
+    assert binding.reason == "first"
 
 
 def test_what_the_service_refuses_gives_way_to_the_other_ones():
