@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import verification
 from OpenSSL import SSL, crypto
 from OpenSSL._util import ffi, lib  # for OpenSSL's own words, which nothing public returns
@@ -30,8 +31,8 @@ CRYPTOGRAPHY = "Python's cryptography"
 AROUND = re.compile(r"^(?:validation failed: )?(?:candidates exhausted: )*|(?: \(encountered processing .*)?$")
 FLIGHTS = 6
 """More flights of messages than a handshake has."""
-MOST_OCTETS = 1 << 20
-"""More than a flight has."""
+PIECE = 1 << 16
+"""Octets that are carried to the other side at a time."""
 UNREADABLE = "it can't be read"
 
 
@@ -71,8 +72,11 @@ def of_openssl(subject: Subject, now: datetime, *, strict: bool = False) -> str:
     found: list[str] = []
     of_server = subject.purpose is Purpose.SERVER
     try:
-        verifier = SSL.Connection(_verifier(subject, now, found, strict=strict))
-        sender = SSL.Connection(_context(subject, level=0))
+        verifying, sending = _context(level=2), _context(level=0)
+        _verify(verifying, subject, now, found, strict=strict)
+        for each in (sending,) if of_server else (sending, verifying):  # each server needs a chain
+            _give(each, subject)
+        verifier, sender = SSL.Connection(verifying), SSL.Connection(sending)
     except crypto.Error as error:  # it reads encodings more strictly than cryptography
         return _reason(error) or UNREADABLE
     for side, is_server in ((verifier, not of_server), (sender, of_server)):
@@ -87,9 +91,16 @@ def _asked(name: str) -> x509.DNSName | x509.IPAddress:
     return x509.DNSName("www." + name.removeprefix(WILDCARD) if name.startswith(WILDCARD) else name)
 
 
-def _verifier(subject: Subject, now: datetime, found: list[str], *, strict: bool) -> SSL.Context:
-    """Return the side that verifies, and adds to `found` what it refuses. A server needs a chain too: it has the same."""
-    context = _context(subject, level=2)
+def _context(level: int) -> SSL.Context:
+    """Return one side. `level`: OpenSSL's security level, 2 as clients have it, 0 to send anything."""
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_cipher_list(f"DEFAULT:@SECLEVEL={level}".encode())
+    context.set_tmp_ecdh(ec.SECP256R1())  # of the groups for the exchange of keys, which nothing depends on, the quickest
+    return context
+
+
+def _verify(context: SSL.Context, subject: Subject, now: datetime, found: list[str], *, strict: bool) -> None:
+    """Let a side verify, and add to `found` what it refuses."""
     store = context.get_cert_store()
     assert store is not None  # a context always has one
     store.add_cert(crypto.X509.from_cryptography(subject.anchor))
@@ -103,26 +114,23 @@ def _verifier(subject: Subject, now: datetime, found: list[str], *, strict: bool
         return bool(good)
 
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, note)
-    return context
 
 
-def _context(subject: Subject, level: int) -> SSL.Context:
-    """Return one side, which has the chain. `level`: OpenSSL's security level, 2 as clients have it, 0 to send anything."""
-    context = SSL.Context(SSL.TLS_METHOD)
-    context.set_cipher_list(f"DEFAULT:@SECLEVEL={level}".encode())
+def _give(context: SSL.Context, subject: Subject) -> None:
+    """Give a side the chain."""
     assert subject.key is not None
     with suppress(SSL.Error):  # the verifying side may find its own chain too weak: it has said enough if nobody asks
         context.use_certificate(subject.presented[0])
         context.use_privatekey(subject.key)
         for certificate in subject.presented[1:]:
             context.add_extra_chain_cert(certificate)
-    return context
 
 
 def _shake_hands(verifier: SSL.Connection, sender: SSL.Connection) -> str:
     """Let two sides talk until one of them ends it or both are done. Return why the one that verifies ended it."""
     failure = ""
     for _ in range(FLIGHTS):
+        carried = 0
         for side, other in ((verifier, sender), (sender, verifier)):
             try:
                 side.do_handshake()
@@ -130,9 +138,19 @@ def _shake_hands(verifier: SSL.Connection, sender: SSL.Connection) -> str:
                 pass
             except SSL.Error as error:
                 failure = failure or (_reason(error) if side is verifier else "")
-            with suppress(SSL.WantReadError):
-                other.bio_write(side.bio_read(MOST_OCTETS))
+            carried += _carry(side, other)
+        if not carried:
+            break
     return failure
+
+
+def _carry(side: SSL.Connection, other: SSL.Connection) -> int:
+    """Bring the other side what one has to say; return how many octets that were."""
+    carried = 0
+    with suppress(SSL.WantReadError):
+        while piece := side.bio_read(PIECE):
+            carried += other.bio_write(piece)
+    return carried
 
 
 def _reason(error: Exception) -> str:
