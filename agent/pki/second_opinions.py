@@ -95,7 +95,9 @@ def _context(level: int) -> SSL.Context:
     """Return one side. `level`: OpenSSL's security level, 2 as clients have it, 0 to send anything."""
     context = SSL.Context(SSL.TLS_METHOD)
     context.set_cipher_list(f"DEFAULT:@SECLEVEL={level}".encode())
-    context.set_tmp_ecdh(ec.SECP256R1())  # of the groups for the exchange of keys, which nothing depends on, the quickest
+    context.set_tmp_ecdh(
+        ec.SECP256R1()
+    )  # of the groups for the exchange of keys, which nothing depends on, the quickest
     return context
 
 
