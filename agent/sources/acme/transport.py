@@ -69,7 +69,7 @@ class Transport:
     def _sent(self, method: str, url: str, headers: Mapping[str, str], data: bytes | str | None) -> requests.Response:
         self._check_scheme(url)
         try:
-            request = requests.Request(method, url, headers=dict(headers), data=data).prepare()
+            request = _prepared(method, url, headers, data)
             # The session's own send reads the whole body of a redirection, whether it follows it or not.
             response = self._session.get_adapter(url).send(
                 request, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), proxies=self._session.proxies
@@ -92,6 +92,16 @@ class Transport:
                 adapter = TrustingAdapter(trusting(self._trust, url), self._answer_timeout)
                 for scheme in ("https://", "http://"):
                     self._session.mount(scheme, adapter)
+
+
+def _prepared(method: str, url: str, headers: Mapping[str, str], data: bytes | str | None) -> requests.PreparedRequest:
+    """Return a request as the library prepares it, but for what a CA never asks for: cookies, passwords and hooks."""
+    request = requests.PreparedRequest()
+    request.prepare_method(method)
+    request.prepare_url(url, None)
+    request.prepare_headers(headers)
+    request.prepare_body(data, None)
+    return request
 
 
 def _read(response: requests.Response) -> requests.Response:
