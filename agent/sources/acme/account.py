@@ -17,11 +17,14 @@ from agent.sources.acme.signing import Signer
 from agent.sources.acme.steps import OrderStep
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import requests
 
     from agent.contract.source import SourceContext
     from agent.pki.private_key import PrivateKey
     from agent.sources.acme.client import AcmeClient
+    from agent.sources.acme.limits import Limits
 
 ExternalAccount = tuple[str, str, str]
 """Key identifier, MAC key in base64url, and its algorithm: ``HS256``."""
@@ -53,23 +56,28 @@ class AccountWish:
 class Accounts:
     """The accounts of this appliance, one a directory, as the source remembers them."""
 
-    def __init__(self, context: SourceContext) -> None:
+    def __init__(self, context: SourceContext, limits: Limits | None = None) -> None:
+        """`limits`: those of the CA, which a new account is counted for."""
         self._context = context
+        self._limits = limits
 
     def ensure(self, client: AcmeClient, wish: AccountWish) -> Account:
         """Let `client` have its account and return it. One that is remembered costs no request.
 
-        Raises `CaProblem`, `CaUnreachable`, `TermsNotAgreed` and `ExternalAccountMissing`.
+        Raises `CaProblem`, `CaUnreachable`, `TermsNotAgreed`, `ExternalAccountMissing` and `LimitError`.
         """
         with client.account_lock:
-            account = self.remembered(client)
-            if self._is_between_keys(client):
+            state = self._context.memory.read(account_entry(client.url))
+            account = _remembered(state, client)
+            if _is_between_keys(state, client):
                 raise RekeyUnfinished(wish.ca or client.url)
             if account is None:
+                if self._limits:
+                    self._limits.check_account(self._context.now())
                 account = self._found(client) or self._registered(client, wish)
                 self._remember(account)
             client.account = account
-            return self._with_contact(client, account, wish)
+            return self._with_contact(client, account, wish, asked=state.get("asked"))
 
     def recover(self, error: CaProblem, client: AcmeClient, wish: AccountWish) -> bool:
         """Do what can be done when the CA refuses the account itself; whether it's worth to ask once more.
@@ -84,17 +92,7 @@ class Accounts:
 
     def remembered(self, client: AcmeClient) -> Account | None:
         """Return the account of the client's key, as it's remembered; None: it isn't."""
-        state = self._context.memory.read(account_entry(client.url))
-        if not state:
-            return None
-        account = account_from(state)
-        return account if account.thumbprint == client.thumbprint and account.status == "valid" else None
-
-    def _is_between_keys(self, client: AcmeClient) -> bool:
-        """Whether a change of key has begun and not ended: it goes on with the new key, or not at all."""
-        state = self._context.memory.read(account_entry(client.url))
-        known = {state.get("thumbprint"), state.get("rollover")} - {None, client.thumbprint}
-        return bool(known) and state.get("status") == "valid"
+        return _remembered(self._context.memory.read(account_entry(client.url)), client)
 
     def deactivate(self, client: AcmeClient) -> None:
         """Give the account up for good (RFC 8555 section 7.3.6). Raises `CaProblem` and `CaUnreachable`."""
@@ -224,6 +222,8 @@ class Accounts:
         account = _account_of(self._asked_with_contact(client, wish), client)
         kid = wish.external_account[0] if wish.external_account else ""
         self._context.progress(OrderStep.ACCOUNT, f"the account {account.url} is made")
+        if self._limits:
+            self._limits.note_account()
         terms = meta.terms_of_service or ""
         return replace(account, terms=terms, external_account=kid, created_at=self._context.now())
 
@@ -250,10 +250,11 @@ class Accounts:
 
     # Changing
 
-    def _with_contact(self, client: AcmeClient, account: Account, wish: AccountWish) -> Account:
-        """Return the account as the CA knows it once it has the addresses of the settings."""
+    def _with_contact(
+        self, client: AcmeClient, account: Account, wish: AccountWish, *, asked: list[str] | None
+    ) -> Account:
+        """Return the account as the CA knows it once it has the addresses of the settings, of which it had `asked`."""
         wanted = wish.contact_uris
-        asked = self._context.memory.read(account_entry(client.url)).get("asked")
         if asked == list(wanted):
             return account
         if set(account.contact) != set(wanted):
@@ -315,6 +316,17 @@ class Accounts:
         entry = account_entry(account.directory)
         asked = {key: value for key, value in self._context.memory.read(entry).items() if key == "asked"}
         self._context.memory.write(entry, {**account_json(account), **asked, **more})
+
+
+def _remembered(state: Mapping[str, Any], client: AcmeClient) -> Account | None:
+    account = account_from(state) if state else None
+    return account if account and account.thumbprint == client.thumbprint and account.status == "valid" else None
+
+
+def _is_between_keys(state: Mapping[str, Any], client: AcmeClient) -> bool:
+    """Whether a change of key has begun and not ended: it goes on with the new key, or not at all."""
+    known = {state.get("thumbprint"), state.get("rollover")} - {None, client.thumbprint}
+    return bool(known) and state.get("status") == "valid"
 
 
 def _account_of(answer: requests.Response, client: AcmeClient) -> Account:

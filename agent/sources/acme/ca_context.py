@@ -148,16 +148,8 @@ class CaContext:
         )
 
     def account(self, context: SourceContext) -> Account:
-        """Return the account, found or made where it's not remembered. Raises like `Accounts.ensure`, and `LimitError`."""
-        accounts = Accounts(context)
-        with self.client.account_lock:
-            known = accounts.remembered(self.client)
-            if known is None:
-                self.limits.check_account(context.now())
-            account = accounts.ensure(self.client, self._wish)
-        if known is None and account.created_at is not None:
-            self.limits.note_account()
-        return account
+        """Return the account, found or made where it's not remembered. Raises like `Accounts.ensure`."""
+        return Accounts(context, self.limits).ensure(self.client, self._wish)
 
     def recovered(self, error: CaProblem, context: SourceContext) -> bool:
         """Whether the CA refused the account itself, and accepts it now. Raises like `Accounts.ensure`."""

@@ -87,6 +87,7 @@ class AcmeClient(AcmeNetwork):
         `answer_timeout`: seconds in which an answer has to be complete.
         """
         super().__init__(directory, key, trust=trust, answer_timeout=answer_timeout, now=now, monotonic=monotonic)
+        self._sign_with(self.signer)
         self.account_lock = threading.RLock()
         """Held while the account is found, made or changed."""
         self._directory_lock = threading.Lock()
@@ -95,12 +96,6 @@ class AcmeClient(AcmeNetwork):
         self._looked_at = 0.0
 
     # Who asks
-
-    @property
-    def thumbprint(self) -> str:
-        """Of the key that signs (RFC 7638)."""
-        assert self.key is not None
-        return encode_b64jose(self.key.thumbprint())
 
     def use(self, context: SourceContext, key: PrivateKey) -> None:
         """Sign with another key, by which the CA knows the account already."""
@@ -122,6 +117,8 @@ class AcmeClient(AcmeNetwork):
 
     def _sign_with(self, signer: Signer) -> None:
         self.key, self.alg = signer.key, signer.algorithm
+        self.thumbprint: str = encode_b64jose(signer.key.thumbprint())
+        """Of the key that signs (RFC 7638)."""
 
     # What is asked
 

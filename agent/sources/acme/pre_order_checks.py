@@ -36,6 +36,8 @@ class PreOrderChecks:
         self._request = task.request
         self._context = task.context
         self._asked_anyway = task.context.forced
+        self._instants: dict[str, list[datetime]] = {}
+        """What was noted of the request, as far as it was read: nobody else orders for it meanwhile."""
 
     def allowed(self, placement: OrderPlacement) -> bool:
         """Return whether the CA exempts the order from its limits. Raises `LimitError` if it's none and one is reached.
@@ -89,11 +91,11 @@ class PreOrderChecks:
     def stop(self, error: SourceError) -> None:
         """Raise `error`, unless the CA is asked all the same; note which it is."""
         if not self.overruled:
-            self._context.ledger.note(STOPPED, [self._request.id])
+            self._note(STOPPED)
             raise error
         if not self._asked_anyway:
             self._asked_anyway = True
-            self._context.ledger.note(ASKED, [self._request.id])
+            self._note(ASKED)
             self._context.progress(
                 OrderStep.PREFLIGHT, "it has been stopped for a day, so the CA is asked all the same"
             )
@@ -105,8 +107,13 @@ class PreOrderChecks:
         return [at for at in stopped if at >= since], since
 
     def _noted(self, kind: str, now: datetime) -> list[datetime]:
-        found = self._context.ledger.instants(kind, self._request.id, now - REMEMBERED)
-        return [at for at in found if at <= now + AHEAD]
+        if kind not in self._instants:
+            self._instants[kind] = self._context.ledger.instants(kind, self._request.id, now - REMEMBERED)
+        return [at for at in self._instants[kind] if at <= now + AHEAD]
+
+    def _note(self, kind: str) -> None:
+        self._context.ledger.note(kind, [self._request.id])
+        self._instants.pop(kind, None)
 
     def _in_window(self, certificate: str) -> bool:
         if not certificate:

@@ -90,7 +90,7 @@ class Prospects:
 
     def _rank(self, name: str) -> list[Method]:
         if name not in self._ranked:
-            doubted = self._doubted(name)
+            doubted = self._doubted(name) if len(self.methods) > 1 else ()
             self._ranked[name] = sorted(self.methods, key=lambda each: each.type in doubted)
         return self._ranked[name]
 
