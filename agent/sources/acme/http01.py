@@ -163,6 +163,8 @@ class Answers:
         if not names:
             return {}
         own = tuple(self._addresses())
+        if len(names) == 1:
+            return {names[0]: self._look(names[0], own, deadline)}
         with ThreadPoolExecutor(min(WORKERS, len(names)), thread_name_prefix="self-test") as pool:
             found = pool.map(lambda name: self._look(name, own, deadline), names)
             return dict(zip(names, found, strict=True))

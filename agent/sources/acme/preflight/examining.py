@@ -7,6 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from agent.errors.acme import AGAIN
 from agent.sources.acme.preflight import clock, reach, trouble
 from agent.sources.acme.preflight.caa import Applicant
 from agent.sources.acme.preflight.findings import Finding, Findings, weighed, without_repeats
-from agent.sources.acme.preflight.looking import Subject, Views, addresses_of, attempt, by_http, look
+from agent.sources.acme.preflight.looking import WORKERS, Subject, Views, addresses_of, attempt, by_http, look
 from agent.sources.acme.preflight.reach import HTTP_PORT, PortState
 
 LONGEST = 8.0
@@ -56,6 +57,7 @@ class Preflight:
         self._port_state = lambda address, budget: try_port(address, http_port, budget)
         self._patience, self._longest, self._resolv_conf = patience, longest, resolv_conf
         self._turn = choose(len(self._roots) or 1)
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="preflight")
         self._lock = threading.Lock()
         self._views: Views | None = None
 
@@ -126,7 +128,9 @@ class Preflight:
         authority = Authority(
             resolvers, memory, roots=self._roots, port=self._port, patience=self._patience, turn=self._turn
         )
-        return Views(resolvers, authority, memory, self._port_state, time.monotonic(), vouched=bool(self._resolvers))
+        return Views(
+            resolvers, authority, memory, self._port_state, time.monotonic(), bool(self._resolvers), self._pool
+        )
 
 
 def _unconfirmed(certain: Iterable[Finding], again: Sequence[Finding]) -> Iterator[Finding]:

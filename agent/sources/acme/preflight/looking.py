@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -25,8 +25,8 @@ from agent.system.names import is_address, is_wildcard
 
 T = TypeVar("T")
 
-WORKERS = 16
-"""Questions under way at the same time."""
+WORKERS = 32
+"""Questions under way at the same time, of all orders."""
 FRESH = 5.0
 """Seconds for which an order goes by the addresses that were found for it: one look is good for all its steps."""
 
@@ -66,6 +66,8 @@ class Views:
     """Nothing was seen before this instant of `time.monotonic`."""
     vouched: bool
     """Whether an administrator has named the resolvers: a private CA sees what they see."""
+    pool: Executor
+    """Who asks: to start threads for each name takes as long as to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +97,11 @@ class Look:
 
 def look(subject: Subject, views: Views, budget: Budget) -> list[Finding]:
     """Return what is found now, name by name."""
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="preflight") as pool:
-        begun = [_begin(name, subject, views, budget, pool) for name in subject.names if not is_address(name)]
-        looks = [join() for join in begun]
-        _keep_addresses(looks, subject, views)
-        found = {name: reach.ways(those, subject.own) for name, those in _targets(subject, looks)}
-        port_states = _try_ports(found.values(), views, budget, pool)
+    begun = [_begin(name, subject, views, budget) for name in subject.names if not is_address(name)]
+    looks = [join() for join in begun]
+    _keep_addresses(looks, subject, views)
+    found = {name: reach.ways(those, subject.own) for name, those in _targets(subject, looks)}
+    port_states = _try_ports(found.values(), views, budget)
     judged = [finding for each in looks for finding in _judge(each, subject, views)]
     return judged + [finding for name, ways in found.items() for finding in reach.judge(name, ways, port_states)]
 
@@ -114,10 +115,9 @@ def addresses_of(name: str, views: Views, budget: Budget, *, private_ca: bool) -
 
 def _addresses_of(name: str, views: Views, budget: Budget, *, private_ca: bool) -> tuple[str, ...]:
     target = dns.name.from_text(name)
-    with ThreadPoolExecutor(4, thread_name_prefix="preflight") as pool:
-        inside = _point(target, views.resolvers, budget, pool)
-        outside = None if private_ca else _point(target, views.authority, budget, pool)
-        return Look(name, outside() if outside else None, inside(), None, caa_certain=False).addresses
+    inside = _point(target, views.resolvers, budget, views.pool)
+    outside = None if private_ca else _point(target, views.authority, budget, views.pool)
+    return Look(name, outside() if outside else None, inside(), None, caa_certain=False).addresses
 
 
 def _keep_addresses(looks: Iterable[Look], subject: Subject, views: Views) -> None:
@@ -135,13 +135,13 @@ def _found_by(name: str, private_ca: bool) -> tuple[str, str, bool]:
 # Asking
 
 
-def _begin(name: str, subject: Subject, views: Views, budget: Budget, pool: Executor) -> Callable[[], Look]:
+def _begin(name: str, subject: Subject, views: Views, budget: Budget) -> Callable[[], Look]:
     """Begin to ask all there is to ask of one name; return how to wait for it."""
     target = dns.name.from_text(name.removeprefix("*."))
     matters = subject.connects(name)
-    inside = _point(target, views.resolvers, budget, pool) if matters else None
-    outside = _point(target, views.authority, budget, pool) if matters and not subject.private_ca else None
-    records = pool.submit(_caa, target, subject, views, budget)
+    inside = _point(target, views.resolvers, budget, views.pool) if matters else None
+    outside = _point(target, views.authority, budget, views.pool) if matters and not subject.private_ca else None
+    records = views.pool.submit(_caa, target, subject, views, budget)
 
     def join() -> Look:
         caa_records, certain = records.result()
@@ -185,14 +185,14 @@ def _targets(subject: Subject, looks: Iterable[Look]) -> Iterator[tuple[str, Seq
     yield from ((name, (name,)) for name in subject.names if is_address(name) and subject.connects(name))
 
 
-def _try_ports(found: Iterable[Ways], views: Views, budget: Budget, pool: Executor) -> dict[str, PortState]:
+def _try_ports(found: Iterable[Ways], views: Views, budget: Budget) -> dict[str, PortState]:
     """Try each address once; those for which there was no time are left out."""
 
     def try_port(address: str) -> PortState | Unanswered:
         return attempt(lambda: views.memory.recall(("port", address), lambda: views.port_state(address, budget)))
 
     addresses = [*dict.fromkeys(address for each in found for address in each.untried)]
-    tried = zip(addresses, pool.map(try_port, addresses), strict=True)
+    tried = zip(addresses, views.pool.map(try_port, addresses), strict=True)
     return {address: port_state for address, port_state in tried if isinstance(port_state, PortState)}
 
 
