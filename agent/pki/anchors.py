@@ -49,7 +49,7 @@ class Anchors:
 
     def __iter__(self) -> Iterator[x509.Certificate]:
         """Yield each certificate once. Raises `TrustUnreadable`."""
-        return iter(dict.fromkeys(each for known in self._by_subject.values() for each in known))
+        return iter(self._all)
 
     def named(self, subject: x509.Name) -> Sequence[x509.Certificate]:
         """Return the certificates of that subject. Raises `TrustUnreadable`."""
@@ -59,7 +59,11 @@ class Anchors:
 
     def __contains__(self, certificate: object) -> bool:
         """Whether a certificate is known. Raises `TrustUnreadable`."""
-        return any(certificate in known for known in self._by_subject.values())
+        return certificate in self._all
+
+    @cached_property
+    def _all(self) -> dict[x509.Certificate, None]:
+        return dict.fromkeys(each for known in self._by_subject.values() for each in known)
 
     @cached_property
     def _by_subject(self) -> dict[ComparedName, list[x509.Certificate]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from cryptography import x509
@@ -31,6 +32,8 @@ from agent.system.text import printable
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
 LONGEST_TITLE = 100
+VERIFIED = 256
+"""Signatures whose verification is remembered."""
 MALFORMED = (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
 """Exceptions of cryptography for a malformed certificate (RFC 5280 section 4); TypeError: a constraint without a mask."""
 OLD_SIGNATURES = {
@@ -261,8 +264,12 @@ def identifies_issuer(certificate: x509.Certificate, issuer: x509.Certificate) -
     return not above or any(same_name(each, issuer.issuer) for each in above)
 
 
+@lru_cache(VERIFIED)
 def verifies(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether the signature on `certificate` is by the key of `issuer`, which it names as its issuer."""
+    """Whether the signature on `certificate` is by the key of `issuer`, which it names as its issuer.
+
+    The answer is kept: it depends on their bytes alone, each chain is asked for it several times, and many have one issuer.
+    """
     if not names_as_issuer(certificate, issuer):
         return False
     try:
