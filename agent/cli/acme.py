@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from agent.cli.acme_outlook import failed_before, table_of_ways, way_row
 from agent.cli.acme_records import answers_of, persist, show_records, tell_of_void_records
 from agent.cli.apply import perform
 from agent.cli.chain_names import chain_named
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from agent.operations.account_key import KeyChange
     from agent.registry.sources import SourceHandle
     from agent.sources.acme.account_admin import AccountAdmin
-    from agent.sources.acme.challenges.check import Check, Way
     from agent.sources.acme.limits import LimitUsage
     from agent.sources.acme.messages import Account
     from agent.sources.acme.source import AcmeSource
@@ -185,17 +185,20 @@ def check(invocation: Invocation, names: tuple[str, ...], ca: str | None) -> int
     _refuse_before_first_run(invocation)
     with _cas(invocation, ca) as cas:
         seen = _of_each(cas, lambda admin: admin.look(wanted))
-    said = {each: [each.handle.of_its_table(line) for line in found.lines] for each, found in seen.items()}
+    said = {
+        each: [*map(each.handle.of_its_table, found.lines), *failed_before(invocation, each.name, wanted)]
+        for each, found in seen.items()
+    }
     texts = {
         each: {
             "names": wanted,
             "in_vain": found.would_fail,
             "findings": said[each],
-            "methods": [_way(way) for way in found.ways],
+            "methods": [way_row(way) for way in found.ways],
         }
         for each, found in seen.items()
     }
-    _show(invocation, texts, {each: [*said[each], *_table_of_ways(found)] for each, found in seen.items()})
+    _show(invocation, texts, {each: [*said[each], *table_of_ways(found)] for each, found in seen.items()})
     return WOULD_FAIL if all(found.would_fail for found in seen.values()) else 0
 
 
@@ -352,25 +355,6 @@ def _row(found: Account | None) -> dict[str, Any] | None:
     from agent.sources.acme.messages import account_json
 
     return account_json(found) if found else None
-
-
-def _way(each: Way) -> dict[str, Any]:
-    """Return a method of a name, and what is missing for it."""
-    missing = {"why": each.obstacle.why, "fix": each.obstacle.fix} if each.obstacle else {}
-    return {"name": each.name, "method": each.method, "works": not missing, **missing}
-
-
-def _table_of_ways(seen: Check) -> list[str]:
-    """Return per name the methods in the order in which they are tried."""
-    rows = [row for each in seen.ways for row in _rows_of_way(each)]
-    return columns([["NAME", "METHOD", "OUTLOOK"], *rows])
-
-
-def _rows_of_way(each: Way) -> list[list[str]]:
-    if each.obstacle is None:
-        return [[each.name, each.method, "works"]]
-    cure = [["", "", each.obstacle.fix]] if each.obstacle.fix else []
-    return [[each.name, each.method, each.obstacle.why], *cure]
 
 
 def _limit(each: LimitUsage) -> dict[str, Any]:

@@ -114,6 +114,9 @@ class Dns01(Protocol):
         None: there is none. Raises nothing.
         """
 
+    def alias_of(self, domain: str) -> str:
+        """Return where the aliases of ``_acme-challenge.DOMAIN`` end; empty: it is none, or nobody can say."""
+
     def where(self, domain: str) -> TxtRecord:
         """Return where the record of `domain` is to be written, without a value. Raises `agent.errors.SourceError`.
 

@@ -89,6 +89,7 @@ def _conditions(
     modules = inputs.settings.modules
     accepted = {name: module.key_types for name, module in modules.items()}
     chains, wanted = {each.id: each for each in bound}, inputs.settings.root.key_types
+    failed = {(each.request, each.source): str(each.problem["code"]) for each in orders if each.problem}
     roots, told = store.roots.all(), [each.error for each in inputs.hooks.missing]
     found = source_findings(ladder, orders, bound, inputs.enabled.layout.rooted)
     return {
@@ -107,7 +108,7 @@ def _conditions(
         "MTA-STS": [*of_policies(declared.needs, known_policies(store), _served(store, declared))],
         "DANE": [*of_dane(subjects(store, declared.needs, made.renewals), now, store.meta(REMOTE) or "")],
         "records": [*of_records(store.persistent.all().values(), now)],
-        "DNS records": [*of_left_records(left_records(store, now), inputs.settings.dns_solvers)],
+        "DNS records": [*of_left_records(left_records(store, now), inputs.settings.dns_solvers, failed)],
         "challenge windows": [
             finding
             for source in inputs.settings.rungs

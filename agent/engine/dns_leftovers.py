@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -99,12 +99,17 @@ class Removal:
         return not found or any(row.value in each for each in found)
 
 
-def of_left_records(rows: Iterable[DnsRecord], tables: Collection[str]) -> list[Finding]:
-    """Return what is wrong with records that no order needs any more."""
+def of_left_records(
+    rows: Iterable[DnsRecord], tables: Collection[str], failed: Mapping[tuple[str, str], str]
+) -> list[Finding]:
+    """Return what is wrong with records that no order needs any more.
+
+    `failed`: order -> code of its problem. A solver that fails an order as it fails to remove its record is told once.
+    """
     found: dict[tuple[str, str], Finding] = {}
     for each in rows:
         problem = _left(each) if each.solver not in tables else each.problem
-        if problem is not None:
+        if problem is not None and problem.code != failed.get(each.order):
             subject = f"{each.name} {each.value}"
             found[each.solver, subject] = Finding(
                 SubjectKind.RECORD, subject, Severity.WARNING, problem, title=each.name
@@ -113,4 +118,5 @@ def of_left_records(rows: Iterable[DnsRecord], tables: Collection[str]) -> list[
 
 
 def _left(row: DnsRecord) -> Problem:
-    return RecordLeft(row.name, row.value, f"[dns.{row.solver}]").problem
+    problem = RecordLeft(row.name, row.value, f"[dns.{row.solver}]").problem
+    return replace(problem, retry_at=row.retry_at)

@@ -58,6 +58,16 @@ class StoredDns01:
         found = solver_for(name, self.solvers.values())
         return found.name if found else None
 
+    def alias_of(self, domain: str) -> str:
+        """Return where the aliases of its record's name end; empty: it is none, or nobody can say."""
+        if not self.solvers:
+            return ""
+        try:
+            name = self._canonical(domain)
+        except Unanswered:
+            return ""
+        return "" if name == PREFIX + domain else name
+
     def where(self, domain: str) -> TxtRecord:
         """Return where the record of `domain` is to be written. Raises `ZoneUnknown`, and what its solver lacks for it."""
         try:

@@ -67,6 +67,20 @@ class NothingProves(SourceError):
         return frozenset(self.names)
 
 
+class NotAsked(SourceError):
+    """The settings keep names from a CA."""
+
+    code = "source.not_asked"
+    counts = False
+    cause = "{ca} is never asked to certify {name}: {reason}."
+    where = WHERE
+    fix = "{cure}"
+    ca: str
+    name: str
+    reason: str
+    cure: str
+
+
 class AnotherNode(SourceError):
     """The command of the settings says that this machine is not the one that asks now, as the second of a pair."""
 

@@ -129,7 +129,7 @@ class RecordLeft(SourceError):
     code = "source.dns_record_left"
     cause = 'The TXT record {name} "{value}" was made by {table}, which is no longer in the settings, so that it stays in DNS.'
     where = "{table}"
-    fix = "Remove this TXT record by hand, or put the table back: then it is removed by itself."
+    fix = "Remove this TXT record by hand (each hour it's looked whether it is gone), or put the table back: then the agent does."
     name: str
     value: str
     table: str

@@ -82,6 +82,10 @@ class KeptRecords:
         name = self.where(domain).name
         return "kept" if any(is_within(name, zone) for zone in self.zones) else None
 
+    def alias_of(self, domain: str) -> str:
+        """Return where its record's name leads to."""
+        return self.aliases.get(f"_acme-challenge.{domain}", "")
+
     def where(self, domain: str) -> TxtRecord:
         """Return the owner of its record."""
         name = f"_acme-challenge.{domain}"

@@ -15,9 +15,11 @@ from agent.config.loading import load
 from agent.contract.dns_solver import TxtRecord
 from agent.dns.lookups import Lookups
 from agent.dns.solver_context import SolverContext
+from agent.engine.dns_leftovers import of_left_records
 from agent.engine.dns_publishing import StoredDns01
 from agent.engine.write_queue import DirectWriter
-from agent.errors import SourceError
+from agent.errors import Problem, SourceError
+from agent.model.dns_record import DnsRecord
 from agent.sources import BUILT_IN
 from agent.store import Store
 from agent.testing.appliance import Appliance
@@ -286,3 +288,22 @@ def test_an_instant_is_kept_with_each_record(zones: Zones, box: Solving):
         dns01.publish(proofs(dns01, zone)[:1])
         (row,) = store.dns_records.all()
     assert abs(row.at - datetime.now(UTC)) < timedelta(days=1)
+
+
+def test_a_solver_that_fails_the_order_too_is_told_once(zones: Zones, box: Solving):
+    problem = Problem("source.rfc_key_refused", "The server does not take the key.")
+    other = Problem("source.rfc_server_unreachable", "The server can't be reached.")
+    row = DnsRecord(
+        solver="home",
+        zone="a.test",
+        name="x",
+        value=ONE,
+        domain="a.test",
+        request="r",
+        source="acme",
+        at=datetime.now(UTC),
+        problem=problem,
+    )
+    for failed, told in (({}, 1), ({row.order: problem.code}, 0), ({row.order: other.code}, 1)):
+        assert len(of_left_records([row], ["home"], failed)) == told
+    assert len(of_left_records([row], [], {row.order: problem.code})) == 1

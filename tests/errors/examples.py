@@ -222,6 +222,7 @@ EXAMPLES: list[AgentError] = [
     http01.PortUnusable([SHOP], 80, os_error(errno.EMFILE), AT),
     http01.WebrootUnwritable([SHOP], WEBROOT, os_error(errno.ENOSPC), AT),
     http01.TokenMalformed([SHOP], "../../etc/passwd", AT),
+    challenges.NotAsked(LE, "printer", "printer is no public name", "A local chain serves it."),
     persist.RecordMissing(*RECORD, CA),
     persist.RecordMissing(*RECORD, CA, ("other.example; accounturi=https://other.example/1",)),
     persist.RecordElsewhere(*RECORD, CA, "_validation-persist.example.com.example.com", "_validation-persist"),

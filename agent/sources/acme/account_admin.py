@@ -81,7 +81,7 @@ class AccountAdmin:
         methods = methods_of(self._source, self._ca, self._context, self.account())
         try:
             with self._explained():
-                return check(self._source.ca, self._ca, methods, names, self.account(), self._context)
+                return check(self._source, self._ca, methods, names, self.account(), self._context)
         finally:
             for each in methods:
                 each.clean_up()

@@ -11,6 +11,7 @@ from agent.pki.certificate import short
 from agent.sources.acme.authorizations import Authorizations
 from agent.sources.acme.ca_context import ca_context_of
 from agent.sources.acme.chain_preference import preferred
+from agent.sources.acme.challenges.refusal import with_dns
 from agent.sources.acme.delivered_chain import NotAsOrdered, read_delivery
 from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
 from agent.sources.acme.order_placement import OrderPlacement
@@ -205,7 +206,8 @@ class Ordering:
         self._ca.limits.note_failures([each.name for each in problem.subproblems])
         self._placement.forget()
         error, names, now = CaProblem(problem, url=order.url), self._request.names, self._context.now()
-        return self._ca.translated(error, names, now, attempts=self._context.attempts, passed=passed)
+        told = self._ca.translated(error, names, now, attempts=self._context.attempts, passed=passed)
+        return with_dns(told, self._authorizations.prospects)
 
     def _delivered(self, order: Order, saved: SavedOrder) -> Chain:
         if not order.certificate:

@@ -29,7 +29,7 @@ def why_not_provable(
             f"{name} is an address, which only {' or '.join(sorted(CONNECTING))} proves: add one of them to challenges"
         )
     what = "is a wildcard, which only DNS proves" if is_wildcard(name) else "is to be proved by DNS (challenges)"
-    return f"{name} {what}: {_cure(name, challenges, persist)}"
+    return f"{name} {what}: {_cure(name, challenges, state, persist)}"
 
 
 def _by_dns(name: str, challenges: Collection[ChallengeType], state: RequestState) -> bool:
@@ -40,8 +40,11 @@ def _by_dns(name: str, challenges: Collection[ChallengeType], state: RequestStat
     return ChallengeType.DNS_PERSIST_01 in challenges and name in state.persistent
 
 
-def _cure(name: str, challenges: Collection[ChallengeType], persist: bool) -> str:
+def _cure(name: str, challenges: Collection[ChallengeType], state: RequestState, persist: bool) -> str:
     table = "add [dns.NAME] for its zone"
+    if state.dns_zones:
+        domain = name.removeprefix(WILDCARD)
+        table = f"add its zone to those of a [dns.NAME], even if _acme-challenge.{domain} is an alias into another zone"
     record = f"set the record that `chainwright acme persist '{name}'` shows"
     cures = [
         cure for type_, cure in ((DNS[0], table), (DNS[1], record if persist else "")) if cure and type_ in challenges

@@ -140,13 +140,18 @@ class AcmeSource(Source):
         return next((reason for reason in reasons if reason), "")
 
     def _why_not_the_name(self, name: str, state: RequestState) -> str:
+        reason = self.why_not_asked(name)
+        return reason or why_not_provable(name, self.challenges, state, persist=not self.announces_persist)
+
+    def why_not_asked(self, name: str) -> str:
+        """Return a clause that says why the CA is never asked to certify a canonical name; empty: it may be."""
         if name.endswith(".onion"):
             return f"{name} is an onion service, which can't be proved here"
         if is_address(name) and not self.addresses:
             return f"{name} is an address, which it is not asked for (addresses = false)"
         if self.names == "public" and not is_public(name):
             return f"{name} is no public name"
-        return why_not_provable(name, self.challenges, state, persist=not self.announces_persist)
+        return ""
 
     @property
     def announces_persist(self) -> bool:

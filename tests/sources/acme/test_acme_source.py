@@ -225,6 +225,17 @@ def test_a_wildcard_is_served_where_its_zone_can_be_written_or_has_a_lasting_rec
     assert AcmeSource().offers(request(*names), replace(NOTHING, **state)).serves is serves
 
 
+def test_where_there_are_tables_for_other_zones_the_zone_of_an_alias_is_told_too():
+    state = replace(NOTHING, dns_zones=("proof.dev",))
+    offer = AcmeSource(directory="google").offers(request("*.chain.dev"), state)
+    assert not offer.serves
+    assert offer.reason == (
+        "*.chain.dev is a wildcard, which only DNS proves: add its zone to those of a [dns.NAME], even if "
+        "_acme-challenge.chain.dev is an alias into another zone, or set the record that "
+        "`chainwright acme persist '*.chain.dev'` shows"
+    )
+
+
 # When its chains are due
 
 NEED = need()

@@ -12,6 +12,7 @@ import pytest
 from agent.errors import SourceError
 from agent.errors.challenges import NothingProves
 from agent.errors.order import ChallengeMissing
+from agent.errors.preflight import PreflightStopped
 from agent.errors.validation import ValidationFailed
 from agent.sources import AcmeSource
 from agent.sources.acme.account_admin import AccountAdmin
@@ -169,6 +170,70 @@ def test_what_is_missing_is_shown_for_each_name_and_method(at: Opened, pebble_wi
     assert seen.lines[0] == (
         f"stops  127.0.0.1 was not asked, as nothing proves *.{zone}: http-01: a web server proves no wildcard; "
         f"dns-01: no table [dns.NAME] holds the zone of {zone}: add one."
+    )
+
+
+def test_who_would_write_a_record_is_shown_as_that_is_not_tried(at: Opened, pebble_with, zones: Zones, zone: str):
+    orderer, records = by_dns(at, pebble_with(dns_place=zones.place), zones, zone, challenges=["dns-01"])
+    records.aliases = {"example.com": "x.proof.example.net"}
+    seen = AccountAdmin(orderer.source, orderer.context, "acme").look([f"*.{zone}", "*.example.com"])
+    missing = "no table [dns.NAME] holds the zone of that: add one"
+    alias = f"_acme-challenge.example.com is an alias of x.proof.example.net, and {missing}"
+    assert [(each.name, each.how, each.obstacle and each.obstacle.why) for each in seen.ways] == [
+        (f"*.{zone}", f"[dns.{zone}] can write the TXT record _acme-challenge.{zone}", None),
+        ("*.example.com", "", alias),
+    ]
+
+
+def test_names_that_the_ca_is_never_asked_for_are_told_with_what_would_change_it(at: Opened, stub: StubCa):
+    orderer = at(stub, names="public")
+    seen = AccountAdmin(orderer.source, orderer.context, "acme").look(
+        ["8.8.8.8", "abcdef.onion", "printer", "box.local"]
+    )
+    private = 'A local chain serves it. For the CA of a company that certifies it: names = "any" in its table.'
+    assert (seen.ways, seen.would_fail) == ((), True)
+    assert seen.lines == (
+        (
+            "stops  127.0.0.1 is never asked to certify 8.8.8.8: 8.8.8.8 is an address, which it is not asked for "
+            "(addresses = false)."
+        ),
+        "       A local chain serves it. Set addresses = true in the table of the CA, if it certifies addresses.",
+        "stops  127.0.0.1 is never asked to certify abcdef.onion: abcdef.onion is an onion service, which can't be proved here.",
+        "       A local chain serves it.",
+        "stops  127.0.0.1 is never asked to certify printer: printer is no public name.",
+        f"       {private}",
+        "stops  127.0.0.1 is never asked to certify box.local: box.local is no public name.",
+        f"       {private}",
+    )
+
+
+@pytest.mark.parametrize("challenges", [("http-01",), ("http-01", "dns-01"), ("http-01", "dns-persist-01")])
+def test_a_name_to_which_the_ca_has_no_way_can_be_proved_by_dns(
+    at: Opened, pebble_with, zones: Zones, zone: str, challenges: tuple[str, ...]
+):
+    orderer, _records = by_dns(
+        at, pebble_with(dns_place=zones.place), zones, challenges=challenges, preflight=True, resolvers=zones.place
+    )
+    with pytest.raises(PreflightStopped) as stopped:
+        orderer.order(f"gone.{zone}")
+    by_dns_too = f", or prove it by DNS, without a way to this machine (chainwright acme check gone.{zone} says how)"
+    assert stopped.value.problem.lines() == [
+        (
+            f"gone.{zone}: The CA was not asked, because that can't succeed: gone.{zone} does not exist in the DNS "
+            "(NXDOMAIN from 127.0.0.1)."
+        ),
+        f"Add an A or AAAA record for gone.{zone}{by_dns_too if len(challenges) > 1 else ''}, then: chainwright renew",
+    ]
+
+
+def test_so_can_one_that_the_ca_does_not_find(at: Opened, pebble_with, zones: Zones, zone: str):
+    ca = pebble_with(dns_place=zones.place)
+    orderer, _records = by_dns(at, ca, zones)
+    with pytest.raises(ValidationFailed) as failed:
+        orderer.order(f"gone.{zone}")
+    assert failed.value.problem.fix == (
+        f"Let port 80 of gone.{zone} be reached from the internet: DNS, firewall and NAT must lead to this machine, or prove it "
+        f"by DNS, without a way to this machine (chainwright acme check gone.{zone} says how), then: chainwright renew"
     )
 
 

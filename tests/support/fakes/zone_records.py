@@ -22,10 +22,15 @@ class ZoneRecords:
         """Domains whose records can't be made."""
         self.nowhere: Collection[str] = ()
         """Domains of which it isn't known where their records belong."""
+        self.aliases: dict[str, str] = {}
+        """Domain -> name to which that of its record leads."""
 
     def solver_for(self, domain: str) -> str | None:
         zone = self._zones.zone_of(domain)
         return zone if zone in self._served else None
+
+    def alias_of(self, domain: str) -> str:
+        return self.aliases.get(domain, "")
 
     def where(self, domain: str) -> TxtRecord:
         if domain in self.nowhere:

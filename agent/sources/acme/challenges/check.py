@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent.errors.challenges import NotAsked
 from agent.errors.preflight import PreflightStopped
 from agent.sources.acme.challenges.prospects import Prospect, Prospects
 from agent.sources.acme.challenges.refusal import obstacle, refusal
 from agent.sources.acme.preflight.findings import Findings, lines, two_lines
+from agent.system.names import is_address
 
 if TYPE_CHECKING:
     from agent.contract.source import SourceContext
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from agent.sources.acme.ca_context import CaContext
     from agent.sources.acme.challenges.method import Method
     from agent.sources.acme.messages import Account
+    from agent.sources.acme.source import AcmeSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,8 @@ class Way:
     method: str
     obstacle: Obstacle | None
     """What is missing; None: it works, as far as can be seen."""
+    how: str = ""
+    """A clause: what would be done, where that can't be tried beforehand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +46,16 @@ class Check:
 
 
 def check(
-    authority: str,
+    source: AcmeSource,
     ca: CaContext,
     methods: Sequence[Method],
     names: Sequence[str],
     account: Account | None,
     context: SourceContext,
 ) -> Check:
-    """Look at each of `methods` for each name. Raises `CaProblem` and `CaUnreachable`."""
+    """Look at each of `methods` for each name that the CA may be asked for. Raises `CaProblem` and `CaUnreachable`."""
+    never = [NotAsked(source.ca, name, why, _cure(name)) for name in names if (why := source.why_not_asked(name))]
+    names = [name for name in names if not source.why_not_asked(name)]
     warned: list[str] = []
     prospects = Prospects(methods, lambda _name: (), warned.append)
     found = ca.examine(names, prospects.open_to, account, context)
@@ -56,16 +63,27 @@ def check(
     prospects.look_at_all(names, context.now())
     lacking = [name for name in names if prospects.choice(name) is None]
     seen = Findings(tuple(each for each in found.all if not each.methods or each.name in lacking or not each.certain))
-    said = [*_stops(authority, prospects, lacking, context), *(f"warns  {each}" for each in warned)]
+    said = [line for each in never for line in two_lines("stops", each.problem)]
+    said += [*_stops(source.ca, prospects, lacking, context), *(f"warns  {each}" for each in warned)]
     return Check(
         ways=tuple(_way(name, each) for name in names for each in prospects.of(name)),
         lines=(*said, *(lines(seen) if seen.all or not said else [])),
-        would_fail=bool(lacking or found.stops),
+        would_fail=bool(never or lacking or found.stops),
     )
 
 
+def _cure(name: str) -> str:
+    """Return what has the CA asked for a name, where anything has."""
+    if is_address(name):
+        return "A local chain serves it. Set addresses = true in the table of the CA, if it certifies addresses."
+    if name.endswith(".onion"):
+        return "A local chain serves it."
+    return 'A local chain serves it. For the CA of a company that certifies it: names = "any" in its table.'
+
+
 def _way(name: str, prospect: Prospect) -> Way:
-    return Way(name=name, method=prospect.method.type, obstacle=None if prospect.works else obstacle(name, prospect))
+    missing = None if prospect.works else obstacle(name, prospect)
+    return Way(name=name, method=prospect.method.type, obstacle=missing, how="" if missing else prospect.how)
 
 
 def _stops(authority: str, prospects: Prospects, lacking: Sequence[str], context: SourceContext) -> Iterator[str]:

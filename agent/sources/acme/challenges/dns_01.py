@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from agent.sources.acme.ca_context import CaContext
     from agent.sources.acme.messages import Account
     from agent.sources.acme.source import AcmeSource
+
+
+LABEL = "_acme-challenge"
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Nobody has set the method up for a domain."""
+
+    why: str
+    """A clause."""
 
 
 class Dns01Method(Method):
@@ -45,7 +56,8 @@ class Dns01Method(Method):
         outcomes = {name: found[name.removeprefix(WILDCARD)] for name in names}
         return Outlook(
             failed={name: each for name, each in outcomes.items() if isinstance(each, SourceError)},
-            absent={name: each for name, each in outcomes.items() if isinstance(each, str)},
+            absent={name: each.why for name, each in outcomes.items() if isinstance(each, Absent)},
+            how={name: each for name, each in outcomes.items() if isinstance(each, str)},
         )
 
     def present(self, answers: Sequence[Answer], *, retry_at: datetime) -> None:
@@ -60,15 +72,22 @@ class Dns01Method(Method):
             self.context.dns01.withdraw(self._published)
             self._published = []
 
-    def _sought(self, domain: str) -> SourceError | str | None:
-        """Return why the record of a domain can't be made: an error, or a clause where no table serves it; None: it can."""
-        if self.context.dns01.solver_for(domain) is None:
-            return f"no table [dns.NAME] holds the zone of {domain}: add one"
+    def _sought(self, domain: str) -> SourceError | Absent | str:
+        """Return why the record of a domain can't be made: an error, or where no table serves it a clause; else who makes it."""
+        solver = self.context.dns01.solver_for(domain)
+        if solver is None:
+            return Absent(self._without_table(domain))
         try:
-            self._record(domain)
+            record = self._record(domain)
         except SourceError as error:
             return error
-        return None
+        return f"[dns.{solver}] can write the TXT record {record.name}"
+
+    def _without_table(self, domain: str) -> str:
+        target = self.context.dns01.alias_of(domain)
+        if not target:
+            return f"no table [dns.NAME] holds the zone of {domain}: add one"
+        return f"{LABEL}.{domain} is an alias of {target}, and no table [dns.NAME] holds the zone of that: add one"
 
     def _record(self, domain: str) -> TxtRecord:
         if domain not in self._where:

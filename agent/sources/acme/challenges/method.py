@@ -43,6 +43,8 @@ class Outlook:
     """Names for which nobody has set the method up, as far as can be seen: a clause like that of `Method.why_not`."""
     warnings: Sequence[str] = ()
     """Sentences."""
+    how: Mapping[str, str] = field(default_factory=dict)
+    """Of those that would be proved: a clause that says what will be done, where that can't be tried beforehand."""
 
 
 class Method(ABC):

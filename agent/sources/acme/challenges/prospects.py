@@ -29,6 +29,8 @@ class Prospect:
     """A clause: why it can't be tried."""
     error: SourceError | None = None
     """Why it would fail, as far as can be seen from here."""
+    how: str = ""
+    """A clause: what will be done, where that can't be tried beforehand."""
 
     @property
     def works(self) -> bool:
@@ -115,7 +117,8 @@ class Prospects:
     def _prepare(self, method: Method, names: Sequence[str], retry_at: datetime) -> None:
         outlook = method.prepare(names, retry_at=retry_at)
         for name in names:
-            prospect = Prospect(method, outlook.absent.get(name, ""), outlook.failed.get(name))
+            missing, error = outlook.absent.get(name, ""), outlook.failed.get(name)
+            prospect = Prospect(method, missing, error, outlook.how.get(name, ""))
             self._seen[name][method.type] = prospect
         for each in outlook.warnings:
             self._tell(each)

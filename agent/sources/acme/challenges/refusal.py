@@ -6,14 +6,24 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from agent.errors.acme import AGAIN
 from agent.errors.challenges import NothingProves, Obstacle
+from agent.errors.http01 import AnsweredByAnother, PortForbidden, PortUnusable
 from agent.errors.order import ChallengeMissing
 from agent.errors.preflight import PreflightStopped
+from agent.errors.validation import ValidationFailed
+from agent.sources.acme.challenges.challenge_type import CONNECTING
 from agent.sources.acme.challenges.prospects import is_offered
 
 if TYPE_CHECKING:
     from agent.errors import SourceError
     from agent.sources.acme.challenges.prospects import Offered, Prospect, Prospects
+
+
+NO_WAY = frozenset({"alias", "nxdomain", "no_address", "private_address"})
+"""Codes of findings that say that a name leads nowhere."""
+UNSEEN = frozenset({"connection", "dns", "incorrectResponse", "tls", "unauthorized"})
+"""Types of problems that say that a CA has not found the answer (RFC 8555 section 6.7)."""
 
 
 def refusal(
@@ -26,10 +36,32 @@ def refusal(
     tried = {name: [each.error for each in prospects.of(name) if _is_tried(each, name, offered)] for name in names}
     errors = list(dict.fromkeys(error for those in tried.values() for error in those if error is not None))
     if all(tried.values()) and (error := _one_of(errors, retry_at)):
-        return error
+        return with_dns(error, prospects, offered)
     if offered is not None and (types := _none_of_ours(prospects, names, offered)) is not None:
         return ChallengeMissing(ca, names, [each.type for each in prospects.methods], types)
     return NothingProves(ca, [each for name in names for each in _obstacles(prospects, name, offered)], retry_at)
+
+
+def with_dns(error: SourceError, prospects: Prospects, offered: Offered | None = None) -> SourceError:
+    """Return an error, with the other way where a CA can't come to this machine for a name that DNS might prove."""
+    name = _unreached(error)
+    by_dns = (each for each in prospects.methods if each.type not in CONNECTING and is_offered(each, name, offered))
+    if name and any(not each.why_not(name) for each in by_dns):
+        way = f"or prove it by DNS, without a way to this machine (chainwright acme check {name} says how)"
+        vars(error)["fix"] = f"{error.problem.fix.removesuffix(f', {AGAIN}')}, {way}, {AGAIN}"
+    return error
+
+
+def _unreached(error: SourceError) -> str:
+    """Return the first name to which a CA has no way, as far as an error says; empty: it's about something else."""
+    if isinstance(error, AnsweredByAnother | PortForbidden | PortUnusable):
+        return next(iter(error.names))
+    if isinstance(error, PreflightStopped):
+        return error.reasons[0].name if all(each.code in NO_WAY for each in error.reasons) else ""
+    if isinstance(error, ValidationFailed):
+        first = error.failures[0]
+        return first.name if first.method in CONNECTING and first.kind in UNSEEN else ""
+    return ""
 
 
 def _one_of(errors: Sequence[SourceError], retry_at: datetime) -> SourceError | None:
