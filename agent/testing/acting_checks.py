@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -29,6 +30,8 @@ T = TypeVar("T")
 NAME = "check.example.com"
 """What a source is asked for, unless the test says otherwise."""
 CHALLENGE = f"_acme-challenge.{NAME}"
+TWICE = ("", " of the same records, a second time,")
+OF_NONE = " of a record that is not there"
 MOST_KILLS = 20
 """A source that goes on saving while it waits is let through in the end."""
 NOTHING_KNOWN = RequestState(chain=None, bound=None, order=None, root=None)
@@ -120,16 +123,25 @@ class ActingChecks:
     # DNS solvers
 
     def check_solver(self, name: str, solver: DnsSolver) -> None:
-        """Publish two answers at one name, as for a name and its wildcard, and take them back."""
+        """Publish two answers at one name, as for a name and its wildcard, and take them back.
+
+        Each twice, as after a crash; then one is taken back that isn't there.
+        """
         if not self._acts:
             self._findings.leave_out(f"{name}: its records, as nothing may be published")
             return
         context = SolverContext(self._box.layout.rooted, self._box.clock)
-        records = [TxtRecord(name=CHALLENGE, value=value * 43, zone="", domain=NAME) for value in ("A", "B")]
-        for method in ("present", "clean_up"):
+        one, two, never = (TxtRecord(name=CHALLENGE, value=value * 43, zone="", domain=NAME) for value in "ABC")
+        with self._findings.checking(f"DNS solver {name}: check_record"):
+            self._call(solver, "check_record", replace(one, value=""), context)
+        for method, rounds in (("present", [*TWICE]), ("clean_up", [*TWICE, OF_NONE])):
             written = method_of(type(solver), method)
             with self._findings.checking(f"DNS solver {name}: {written}"):
-                self._call(solver, f"{method}_all", records, context, named=written)
+                before = len(self._findings.faults)
+                for how in rounds:
+                    records = [never] if how == OF_NONE else [one, two]
+                    if len(self._findings.faults) == before:  # what fails once fails again
+                        self._call(solver, f"{method}_all", records, context, named=written, how=how)
 
     # Notifiers and observers
 
@@ -170,14 +182,14 @@ class ActingChecks:
             for kind in EventKind
         ]
 
-    def _call(self, called: object, method: str, *arguments: object, named: str = "") -> object:
-        """`named`: the method that the author has written, where another one calls it."""
+    def _call(self, called: object, method: str, *arguments: object, named: str = "", how: str = "") -> object:
+        """`named`: the method that the author has written, where another one calls it. `how`: what is particular of this call."""
         try:
             return getattr(called, method)(*arguments)
         except (Exception, SystemExit) as error:
             written = named or method
             place = self._findings.files.place_of(error) or place_of_method(called, written)
-            self._findings.add(CallFailed(written, error, place))
+            self._findings.add(CallFailed(f"{written}{how}", error, place))
             return None
 
 

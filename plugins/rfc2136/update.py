@@ -26,6 +26,8 @@ SECONDS = 10.0
 """For one server."""
 RCODE = 3
 """Octet of a message whose lower half is the response code."""
+MOST = 200
+"""Records of one update: with names as long as they may be, a DNS message (65,535 octets) holds that many."""
 SILENT = "there was no answer"
 Place = tuple[str, int]
 T = TypeVar("T")
@@ -50,7 +52,7 @@ class Updater:
         self._change(records, add=False)
 
     def _change(self, records: Sequence[TxtRecord], *, add: bool) -> None:
-        """Send one update for each zone."""
+        """Send one update for each zone, several where it would be longer than a message may be."""
         zones: dict[str, list[TxtRecord]] = {}
         found: dict[str, str] = {}
         for each in records:
@@ -59,7 +61,8 @@ class Updater:
                 zone = found[each.name] = self._at_one(each.name, partial(self._zone_at, name=each.name))
             zones.setdefault(zone, []).append(each)
         for zone, those in zones.items():
-            self._at_one(zone, partial(self._send, zone=zone, records=those, add=add))
+            for first in range(0, len(those), MOST):
+                self._at_one(zone, partial(self._send, zone=zone, records=those[first : first + MOST], add=add))
 
     def _at_one(self, zone: str, ask: Callable[[str, Place], T]) -> T:
         """Return what the first server says that can be reached. Raises `SourceError`."""
@@ -128,11 +131,11 @@ class Updater:
     def _send(self, server: str, place: Place, zone: str, records: Sequence[TxtRecord], *, add: bool) -> None:
         message = dns.update.UpdateMessage(zone, keyring=self._key)
         for each in records:
-            name = dns.name.from_text(each.name)
+            name, value = dns.name.from_text(each.name), _in_quotes(each.value)
             if add:
-                message.add(name, self._settings.ttl, "TXT", f'"{each.value}"')
+                message.add(name, self._settings.ttl, "TXT", value)
             else:
-                message.delete(name, "TXT", f'"{each.value}"')
+                message.delete(name, "TXT", value)
         self._judge(message, self._exchange(server, place, message.to_wire()), server, zone, records)
 
     def _judge(
@@ -166,3 +169,8 @@ class Updater:
             raise errors.NameOutside(server, names, zone)
         if rcode != dns.rcode.NOERROR:
             raise errors.UpdateFailed(server, dns.rcode.to_text(rcode), names, zone)
+
+
+def _in_quotes(value: str) -> str:
+    """Return a value as a zone file has it (RFC 1035 section 5.1)."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 from pydantic import ValidationError
 
 from agent.contract.dns_solver import TxtRecord
+from agent.dns.exchange import Budget
+from agent.dns.lookups import Lookups, NameServer
 from agent.dns.solver_context import SolverContext
 from agent.errors import SourceError
 from chainwright.testing import check_plugin
@@ -53,6 +56,28 @@ def test_values_are_added_beside_others_by_one_update_and_exactly_those_removed(
     for _ in range(2):
         made.clean_up_all([record(zone, ONE), record(zone, TWO)], context())
     assert zones.bind9.txt(name) == ["foreign"]
+
+
+def test_an_order_of_a_thousand_names_is_made_and_removed(zones: Zones):
+    zone = zones.add("rfc-many.test", secondary=False)
+    many = [record(zone, ONE, f"host-{number:04}.of_a_long_name") for number in range(1000)]
+    before = zones.bind9.serial(zone)
+    solver(zones).present_all(many, context())
+    assert zones.bind9.serial(zone) == before + 5
+    assert [zones.bind9.txt(each.name) for each in (many[0], many[-1])] == [[ONE], [ONE]]
+    solver(zones).clean_up_all(many, context())
+    assert [zones.bind9.txt(each.name) for each in (many[0], many[-1])] == [[], []]
+
+
+def test_values_with_characters_of_zone_files_are_written_as_they_are(zones: Zones):
+    zone = zones.add("rfc-quotes.test", secondary=False)
+    odd = record(zone, 'a "b" \\ ; c')
+    place = NameServer("", BIND9, zones.port)
+    solver(zones).present_all([odd], context())
+    found = Lookups([place.server]).ask_each(odd.name, [place], Budget(time.monotonic() + 10, lambda: False))
+    assert found == {place: {odd.value}}
+    solver(zones).clean_up_all([odd], context())
+    assert zones.bind9.txt(odd.name) == []
 
 
 def test_knot_takes_them_too(zones: Zones):

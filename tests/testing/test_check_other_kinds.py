@@ -139,44 +139,6 @@ def test_what_may_not_act_is_said_to_be_left_out(tmp_path: Path):
     ]
 
 
-SOLVER = """\
-class Zone(DnsSolver):
-    '''A zone in a file.'''
-
-    name = "zone"
-    file: str
-
-    def present(self, name, value):
-        with open(self.file, "a") as zone:
-            zone.write(f"{name} {value}\\n")
-
-    def clean_up(self, name, value):
-        lines = Path(self.file).read_text().splitlines()
-        lines.remove(f"{name} {value}")
-        Path(self.file).write_text("".join(f"{line}\\n" for line in lines))
-
-
-@hookimpl
-def register_dns_solvers():
-    return [Zone]
-"""
-
-
-def test_a_solver_publishes_two_answers_and_takes_them_back(tmp_path: Path):
-    report = check_plugin(plugin(tmp_path, SOLVER, "zone"), {"file": str(tmp_path / "zone.txt")})
-    assert report.checked[-2:] == ("DNS solver zone: present", "DNS solver zone: clean_up")
-    assert (tmp_path / "zone.txt").read_text() == ""
-
-
-def test_a_solver_that_fails_is_told_with_its_line(tmp_path: Path):
-    report = check(plugin(tmp_path, SOLVER, "zone"), {"file": "/nowhere/zone.txt"})
-    missing = "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere/zone.txt'"
-    assert told(report) == [
-        f'with open(self.file, "a") as zone: -> present failed: {missing}.',
-        f"lines = Path(self.file).read_text().splitlines() -> clean_up failed: {missing}.",
-    ]
-
-
 NOTIFIER = """\
 class Pager(Notifier):
     '''A pager.'''
