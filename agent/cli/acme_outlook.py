@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from agent.sources.acme.challenges.check import Check, Way
 
 
+SEEN_BEFORE = frozenset(
+    f"source.{each}"
+    for each in (
+        *("preflight", "nothing_proves", "answered_by_another", "port_forbidden", "port_unusable"),
+        *("dns_no_solver", "dns_zone_unknown", "external_account_missing", "terms_not_agreed"),
+    )
+)
+"""Codes of what is looked at again by the check itself."""
+
+
 def way_row(each: Way) -> dict[str, Any]:
     """Return a method of a name, and what is missing for it."""
     missing = {"why": each.obstacle.why, "fix": each.obstacle.fix} if each.obstacle else {}
@@ -34,7 +44,7 @@ def _rows_of_way(each: Way) -> list[list[str]]:
 
 
 def failed_before(invocation: Invocation, source: str, names: Sequence[str]) -> Iterator[str]:
-    """Yield why orders for some of `names` failed at a source when they were tried last: not all of it can be seen beforehand."""
+    """Yield why orders for some of `names` failed at a source when they were tried last, if that isn't seen beforehand anyway."""
     from agent.errors.problem import Problem
     from agent.store import Store
 
@@ -45,6 +55,8 @@ def failed_before(invocation: Invocation, source: str, names: Sequence[str]) -> 
         request = requests.get(each.request)
         if each.problem and request and not request.names.isdisjoint(names):
             problem = Problem.from_json(dict(each.problem))
+            if problem.code in SEEN_BEFORE or problem.code.startswith("source.persist_"):
+                continue
             tried_at = f" ({when(each.tried_at, invocation.now())})" if each.tried_at else ""
             yield f"failed  the last order{tried_at}: {problem.cause}"
             yield f"        {problem.fix}"

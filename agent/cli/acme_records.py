@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agent.errors.source import SourceError
     from agent.model.persistent import PersistentLook
     from agent.registry.sources import SourceHandle
+    from agent.sources.acme.source import AcmeSource
 
 T = TypeVar("T")
 HASHED = "sha-256/"
@@ -62,7 +63,18 @@ def persist(invocation: Invocation, names: tuple[str, ...], until: datetime | No
         print_json({"records": [_json(each) for each in looks]})
     else:
         show_records(looks)
+        _tell_what_is_not_asked_for(invocation, looks)
     return 0 if are_all and all(each.problem is None for each in looks) else MISSING
+
+
+def _tell_what_is_not_asked_for(invocation: Invocation, looks: Sequence[PersistentLook]) -> None:
+    """Say of which names no chain is asked for: nobody looks for their records."""
+    from agent.store import Store
+
+    with Store.open_read_only(invocation.layout) as store:
+        asked = {name for need in store.modules.needs() for name in need.names}
+    for name in dict.fromkeys(name for each in looks for name in each.names if name not in asked):
+        note(f"No module asks for a chain of {name}: its record is looked for, and a chain ordered, once one does.")
 
 
 def _domains(names: Sequence[str]) -> list[str]:
@@ -91,7 +103,7 @@ def _looks(engine: Engine, names: Sequence[str], ca: str | None) -> tuple[list[P
             raise UnknownCa(str(ca), [each.name for each, _ in found])
         able = [each for each in chosen if each[0].persistent_names(names)]
         for each, _ in chosen if not able else ():
-            note(f"The settings leave dns-persist-01 out for {each.authority}, or names are not public.")
+            note(_why_not_able(each, names))
         admins = [
             (each, AccountAdmin(cast("Any", each.source), context, each.name)) for each, context in able or chosen
         ]
@@ -99,6 +111,15 @@ def _looks(engine: Engine, names: Sequence[str], ca: str | None) -> tuple[list[P
         answers, failed = answers_of(asked)
         are_all = all(isinstance(each, NotTaken) for each in failed)
         return [look for of_one in answers.values() for look in of_one], are_all
+
+
+def _why_not_able(handle: SourceHandle, names: Sequence[str]) -> str:
+    """Return why a CA will issue for none of `names` by such records."""
+    from typing import cast
+
+    source = cast("AcmeSource", handle.source)
+    never = next((why for name in names if (why := source.why_not_asked(name))), "")
+    return f"No chain is ordered by it: {never or f'challenges leaves dns-persist-01 out for {handle.authority}'}."
 
 
 def answers_of(asked: Sequence[tuple[SourceHandle, Callable[[], T]]]) -> tuple[dict[str, T], list[SourceError]]:

@@ -60,7 +60,7 @@ class ExternalAccountRefused(AcmeError):
 
     code = "source.external_account_refused"
     cause = "{ca} does not accept the external account {kid:quoted}: {reason:said}."
-    fix = "Correct kid and hmac_key in [acme.external_account]; they may be too old, then get new ones."
+    fix = "Correct kid, hmac_key and algorithm in [acme.external_account]; they may be too old, then get new ones."
     ca: str
     kid: str
     reason: str

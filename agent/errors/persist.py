@@ -75,6 +75,17 @@ class OtherAccount(PersistError):
     expected: str
 
 
+class OtherDraft(PersistError):
+    """The record names an account in the way of another draft of dns-persist-01."""
+
+    code = "source.persist_draft"
+    cause = "The TXT record at {owner} names an account by {form}, {found:quoted}, and {ca} goes by {expected}."
+    form: str
+    found: str
+    ca: str
+    expected: str
+
+
 class OtherIssuer(PersistError):
     """The record has this account, and a CA that is not the one that is asked."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from ipaddress import ip_address
 
 from agent.errors.acme import AGAIN, AcmeError
 from agent.errors.source import Elsewhere
@@ -22,6 +24,12 @@ HINTS = {
 }
 """What to do, by the type of the problem (RFC 8555 section 6.7), where the CA reads a file from port 80."""
 OTHER_HINT = "Let {name} lead to this machine, from the whole internet and on port 80"
+REDIRECTED = "Correct the TLS server that http://{name} redirects to, or do not redirect /.well-known/acme-challenge/"
+OVER_IPV6 = (
+    "Let port 80 of {name} be reached over IPv6 too, which CAs prefer: correct its AAAA record or remove it, and look at the "
+    "firewall"
+)
+ADDRESS = re.compile(r"[0-9a-fA-F]{1,4}:[0-9a-fA-F:]*:[0-9a-fA-F.:]*")
 DNS_HINTS = {
     "connection": "Let the name servers of {domain} be reached from the whole internet",
     "dns": "Correct the DNS of {domain}: each of its name servers must answer, and have the TXT record at {record}",
@@ -68,9 +76,24 @@ class NameFailure:
     def hint(self) -> str:
         """What to do about it."""
         hints, other = HINTS_BY_METHOD.get(self.method, (HINTS, OTHER_HINT))
+        if self.method == "http-01" and self.kind in {"connection", "tls", "unauthorized"}:
+            other = REDIRECTED if "https://" in self.words else OVER_IPV6 if _names_ipv6(self.words) else ""
+            hints = {self.kind: other or hints[self.kind]}
         domain = self.name.removeprefix("*.") or "each name"
         record = f"{RECORDS.get(self.method, '')}.{domain}"
         return hints.get(self.kind, other).format(name=self.name or "each name", domain=domain, record=record)
+
+
+def _names_ipv6(words: str) -> bool:
+    """Whether a CA says that it has asked an IPv6 address."""
+    return any(_is_ipv6(each.rstrip(":")) for each in ADDRESS.findall(words))
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ip_address(text).version == 6
+    except ValueError:
+        return False
 
 
 class NamesRefused(AcmeError):

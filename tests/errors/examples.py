@@ -228,6 +228,7 @@ EXAMPLES: list[AgentError] = [
     persist.RecordElsewhere(*RECORD, CA, "_validation-persist.example.com.example.com", "_validation-persist"),
     persist.RecordElsewhere(*RECORD, CA, "example.com"),
     persist.OtherAccount(*RECORD, "https://ca.example/acct/6", ACCOUNT),
+    persist.OtherDraft(*RECORD, "its URL", ACCOUNT, CA, "its hash"),
     persist.OtherIssuer(*RECORD, "other.example", CA, (CA,)),
     persist.CapitalLetters(*RECORD, "CA.example", CA),
     persist.TrailingSemicolon(*RECORD),

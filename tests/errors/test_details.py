@@ -29,6 +29,7 @@ def test_what_only_the_settings_or_a_person_can_cure_is_not_tried_again():
     assert codes == {
         *("cancelled", "held", "not_revocable", "rekey_unfinished", "terms_not_agreed", "external_account_missing"),
         *("external_account_refused", "contact_refused", "account_key_refused", "profile_refused", "profile_missing"),
+        "not_asked",
         *("dns_record_left", "revocation_undone", "acme_dns_unregistered", "acme_dns_too_many"),
         *("dns_script_missing", "rfc_name_outside", "rfc_record_outside"),
         *("signing_request_refused", "revocation_refused", "challenge_missing", "persist_no_issuers"),
@@ -42,6 +43,7 @@ def test_waiting_for_the_ca_or_for_this_machine_is_no_failure_in_a_row():
         *("ca_busy", "rate_limited", "names_paused", "rate_limit_ahead", "rate_limit_in_force", "preflight"),
         *(
             "another_node",
+            "not_asked",
             "window_unopened",
             "answered_by_another",
             "port_forbidden",
@@ -214,3 +216,34 @@ def test_the_cure_of_a_failed_validation_is_that_of_its_challenge(failure: NameF
     error = ValidationFailed(LE, [failure], AT)
     assert error.problem.fix == cure
     assert error.problem.cause == f"Let's Encrypt could not validate {failure}."
+
+
+OVER_IPV6 = (
+    f"Let port 80 of {WWW} be reached over IPv6 too, which CAs prefer: correct its AAAA record or remove it, "
+    "and look at the firewall"
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "hint"),
+    [
+        (
+            "connection",
+            "192.0.2.9: Fetching https://shop.example.com/.well-known/acme-challenge/x: Connection refused",
+            f"Correct the TLS server that http://{WWW} redirects to, or do not redirect /.well-known/acme-challenge/",
+        ),
+        ("connection", "2001:db8::9: Fetching http://www.example.com/x: Timeout during connect", OVER_IPV6),
+        (
+            "unauthorized",
+            'Get "http://www.example.com/x": dial tcp [2001:db8::9]:80: connect: no route to host',
+            OVER_IPV6,
+        ),
+        (
+            "connection",
+            "192.0.2.9: Fetching http://www.example.com/x at 12:30:05: Timeout during connect",
+            f"Let port 80 of {WWW} be reached from the internet: DNS, firewall and NAT must lead to this machine",
+        ),
+    ],
+)
+def test_the_words_of_a_ca_say_what_to_look_at(kind: str, words: str, hint: str):
+    assert NameFailure(WWW, kind, words, "http-01").hint == hint

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import requests
 
     from agent.contract.source import SourceContext
+    from agent.errors.acme import AcmeError
     from agent.pki.private_key import PrivateKey
     from agent.sources.acme.client import AcmeClient
     from agent.sources.acme.limits import Limits
@@ -212,13 +213,20 @@ class Accounts:
                 raise
             return ""
 
+    def why_none(self, client: AcmeClient, wish: AccountWish) -> AcmeError | None:
+        """Return why no account can be made, as far as the CA's directory says. Raises `CaProblem` and `CaUnreachable`."""
+        meta = client.directory(self._context).meta
+        if meta.terms_of_service and not wish.agree_terms:
+            return TermsNotAgreed(wish.ca or client.url, meta.terms_of_service)
+        if meta.external_account_required and not wish.external_account:
+            return ExternalAccountMissing(wish.ca or client.url, meta.website or "")
+        return None
+
     def _registered(self, client: AcmeClient, wish: AccountWish) -> Account:
         """Make an account. Nothing need be remembered before: after a crash it's found by its key."""
         meta = client.directory(self._context).meta
-        if meta.terms_of_service and not wish.agree_terms:
-            raise TermsNotAgreed(wish.ca or client.url, meta.terms_of_service)
-        if meta.external_account_required and not wish.external_account:
-            raise ExternalAccountMissing(wish.ca or client.url, meta.website or "")
+        if error := self.why_none(client, wish):
+            raise error
         account = _account_of(self._asked_with_contact(client, wish), client)
         kid = wish.external_account[0] if wish.external_account else ""
         self._context.progress(OrderStep.ACCOUNT, f"the account {account.url} is made")

@@ -151,6 +151,10 @@ class CaContext:
         """Return the account, found or made where it's not remembered. Raises like `Accounts.ensure`."""
         return Accounts(context, self.limits).ensure(self.client, self._wish)
 
+    def why_no_account(self, context: SourceContext) -> AcmeError | None:
+        """Return why none can be made, as far as the CA's directory says. Raises `CaProblem` and `CaUnreachable`."""
+        return Accounts(context).why_none(self.client, self._wish)
+
     def recovered(self, error: CaProblem, context: SourceContext) -> bool:
         """Whether the CA refused the account itself, and accepts it now. Raises like `Accounts.ensure`."""
         return Accounts(context).recover(error, self.client, self._wish)

@@ -207,6 +207,20 @@ def test_names_that_the_ca_is_never_asked_for_are_told_with_what_would_change_it
     )
 
 
+def test_an_account_that_can_not_be_made_stops_an_order(at: Opened, pebble_with, zones: Zones, zone: str):
+    zones.host(f"www.{zone}")
+    ca = pebble_with(
+        dns_place=zones.place, eab={"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"}
+    )
+    orderer = at(ca, names="any", resolvers=zones.place)
+    seen = AccountAdmin(orderer.source, orderer.context, "acme").look([f"www.{zone}"])
+    assert seen.would_fail
+    assert seen.lines == (
+        "stops  127.0.0.1 gives accounts to its own customers only, and the settings name none.",
+        "       Get a key identifier and a MAC key there, and put them into [acme.external_account].",
+    )
+
+
 @pytest.mark.parametrize("challenges", [("http-01",), ("http-01", "dns-01"), ("http-01", "dns-persist-01")])
 def test_a_name_to_which_the_ca_has_no_way_can_be_proved_by_dns(
     at: Opened, pebble_with, zones: Zones, zone: str, challenges: tuple[str, ...]

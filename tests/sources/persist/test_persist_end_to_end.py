@@ -109,6 +109,26 @@ def test_the_command_shows_the_record_and_whether_it_is_there(appliance: Certifi
     assert f"Void from then on: the TXT record at {rows['owner']} ({rows['value']})" in shown.stderr
 
 
+def test_that_nobody_waits_for_a_record_is_said(appliance: Certified, zone: str) -> None:
+    appliance.apply()
+    other = f"other.{zone}"
+    done = appliance.terminal.run("acme", "persist", other, f"*.{zone}")
+    (told,) = [line for line in done.stderr.splitlines() if line.startswith("No module")]
+    assert (
+        told == f"No module asks for a chain of {other}: its record is looked for, and a chain ordered, once one does."
+    )
+    appliance.acme["names"] = "public"
+    appliance.configure()
+    done = appliance.terminal.run("acme", "persist", "printer")
+    assert done.stderr.splitlines()[0] == "No chain is ordered by it: printer is no public name."
+    appliance.acme |= {"names": "any", "challenges": ["http-01"]}
+    appliance.configure()
+    done = appliance.terminal.run("acme", "persist", other)
+    assert (
+        done.stderr.splitlines()[0] == "No chain is ordered by it: challenges leaves dns-persist-01 out for 127.0.0.1."
+    )
+
+
 def test_a_record_that_a_console_has_put_below_the_zone_once_more_is_found(
     appliance: Certified, zones: Zones, zone: str
 ) -> None:

@@ -141,6 +141,15 @@ def test_the_end_is_that_of_the_record_that_lasts_longest() -> None:
             f'The TXT record at {OWNER} names another account, "{URL}4", not {URL}.',
         ),
         (
+            "authority.example; accounturi=https://ca.example/account-hash/sha-256/NpDnSwUthQK8zCgF",
+            "example.com",
+            persist.OtherDraft,
+            (
+                f"The TXT record at {OWNER} names an account by its hash, "
+                '"https://ca.example/account-hash/sha-256/NpDnSwUthQK8zCgF", and Authority goes by its URL.'
+            ),
+        ),
+        (
             f"other.example; accounturi={URL}",
             "example.com",
             persist.OtherIssuer,
@@ -257,8 +266,13 @@ def test_no_record_tells_what_is_there_for_others() -> None:
     assert nothing.problem.cause == f"There is no TXT record for Authority at {OWNER}."
 
 
-def test_with_draft_02_a_record_of_draft_01_is_one_of_another_account() -> None:
-    assert isinstance(judged(GOOD, account=SECOND).error, persist.OtherAccount)
+def test_with_draft_02_a_record_of_draft_01_is_told_from_one_of_another_account() -> None:
+    error = judged(GOOD, account=SECOND).error
+    assert isinstance(error, persist.OtherDraft)
+    assert error.problem.cause == (
+        f'The TXT record at {OWNER} names an account by its URL, "{URL}", and Authority goes by its hash.'
+    )
+    assert isinstance(judged(f"authority.example; accounturi={URL}4", account=SECOND).error, persist.OtherAccount)
 
 
 LABELS = st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True)

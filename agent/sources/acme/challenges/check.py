@@ -63,12 +63,13 @@ def check(
     prospects.look_at_all(names, context.now())
     lacking = [name for name in names if prospects.choice(name) is None]
     seen = Findings(tuple(each for each in found.all if not each.methods or each.name in lacking or not each.certain))
-    said = [line for each in never for line in two_lines("stops", each.problem)]
+    none = None if account else ca.why_no_account(context)
+    said = [line for each in [*never, *([none] if none else [])] for line in two_lines("stops", each.problem)]
     said += [*_stops(source.ca, prospects, lacking, context), *(f"warns  {each}" for each in warned)]
     return Check(
         ways=tuple(_way(name, each) for name in names for each in prospects.of(name)),
         lines=(*said, *(lines(seen) if seen.all or not said else [])),
-        would_fail=bool(never or lacking or found.stops),
+        would_fail=bool(never or none or lacking or found.stops),
     )
 
 

@@ -76,6 +76,9 @@ def obstacle(name: str, prospect: Prospect) -> Obstacle:
     """Return what is said of a prospect that does not work."""
     if prospect.error is None:
         return Obstacle(name, prospect.method.type, prospect.missing)
+    if isinstance(prospect.error, PreflightStopped):
+        reason = prospect.error.reasons[0]
+        return Obstacle(name, prospect.method.type, reason.cause, reason.fix)
     problem = prospect.error.problem
     return Obstacle(name, prospect.method.type, problem.cause, problem.fix)
 

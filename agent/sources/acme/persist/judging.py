@@ -10,6 +10,7 @@ from agent.errors.persist import (
     AccountMissing,
     CapitalLetters,
     OtherAccount,
+    OtherDraft,
     OtherIssuer,
     ParameterRepeated,
     PersistError,
@@ -28,6 +29,8 @@ from agent.sources.acme.persist.record import record_of
 
 ACCOUNT, POLICY, UNTIL = "accounturi", "policy", "persistUntil"
 KNOWN = (ACCOUNT, POLICY, UNTIL)
+HASHED = "sha-256/"
+"""In the account of draft -02."""
 Strings = tuple[str, ...]
 """The strings of one TXT record."""
 LATEST = datetime.max.replace(tzinfo=UTC)
@@ -113,7 +116,7 @@ def _judge(strings: Strings, wanted: Wanted) -> tuple[int, Judgement]:
 
 def _flaw(found: Found, wanted: Wanted) -> PersistError | None:
     """Return what is wrong with a record for this CA, what is nearest to its beginning first."""
-    about, domain = _about(wanted), wanted.domain
+    about = _about(wanted)
     if found.issuer != found.issuer.lower():
         return CapitalLetters(*about, found.issuer, found.issuer.lower())
     for tag in KNOWN:
@@ -122,12 +125,21 @@ def _flaw(found: Found, wanted: Wanted) -> PersistError | None:
             return ParameterRepeated(*about, tag)
         if written and written != [tag]:
             return CapitalLetters(*about, written[0], tag)
+    return _flaw_of_account(found, wanted) or _flaw_of_extent(found, wanted) or _flaw_of_form(found, wanted)
+
+
+def _flaw_of_account(found: Found, wanted: Wanted) -> PersistError | None:
+    about, right = _about(wanted), wanted.account
     account = next(iter(found.values(ACCOUNT)), None)
     if account is None:
         return AccountMissing(*about)
-    if account not in wanted.account.uris_for(domain):
-        return OtherAccount(*about, account, wanted.account.uri_for(domain))
-    return _flaw_of_extent(found, wanted) or _flaw_of_form(found, wanted)
+    if account in right.uris_for(wanted.domain):
+        return None
+    hashed, hashes = HASHED in account, bool(right.hash_prefix)
+    if hashed != hashes and (hashed or account == right.url):
+        forms = ("its URL", "its hash")
+        return OtherDraft(*about, forms[hashed], account, right.ca or found.issuer, forms[hashes])
+    return OtherAccount(*about, account, right.uri_for(wanted.domain))
 
 
 def _flaw_of_extent(found: Found, wanted: Wanted) -> PersistError | None:
