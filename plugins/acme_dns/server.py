@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainwright import HttpAnswer, HttpFailed, http_post
+from chainwright import HttpAnswer, HttpFailed, Secret, http_post, masked
 from plugins.acme_dns.errors import RegistrationRefused, ServerFailed, ServerUnreachable, ValueRefused
 
 MEMBERS = ("username", "password", "subdomain", "fulldomain")
@@ -34,16 +34,17 @@ class Server:
             raise ServerFailed(self.url, answer.status, _said(answer))
         return {each: found[each] for each in MEMBERS}
 
-    def update(self, domain: str, *, user: str, password: str, subdomain: str, value: str) -> None:
+    def update(self, domain: str, *, user: Secret, password: Secret, subdomain: str, value: str) -> None:
         """Publish a value."""
         sent = {"subdomain": subdomain, "txt": value}
-        answer = self._post("update", sent, {"X-Api-User": user, "X-Api-Key": password})
+        answer = self._post("update", sent, {"X-Api-User": user.reveal(), "X-Api-Key": password.reveal()})
         if answer.status == 401:
             raise RegistrationRefused(domain, self.url)
+        said = masked(_said(answer), [user, password])
         if answer.status == 400:
-            raise ValueRefused(domain, self.url, _said(answer))
+            raise ValueRefused(domain, self.url, said)
         if answer.status != 200:
-            raise ServerFailed(self.url, answer.status, _said(answer))
+            raise ServerFailed(self.url, answer.status, said)
 
     def _post(self, path: str, content: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> HttpAnswer:
         try:

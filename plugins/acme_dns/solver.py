@@ -63,8 +63,8 @@ class AcmeDns(DnsSolver):
             context.progress(f"{record.domain}: {registration.fulldomain}")
             server.update(
                 record.domain,
-                user=registration.username.reveal(),
-                password=registration.password.reveal(),
+                user=registration.username,
+                password=registration.password,
                 subdomain=registration.subdomain,
                 value=record.value,
             )

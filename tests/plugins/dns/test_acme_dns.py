@@ -123,6 +123,25 @@ def test_a_value_that_the_server_does_not_take_is_told(server: AcmeDnsServer, co
     )
 
 
+def test_what_a_server_repeats_of_the_credentials_is_hidden(
+    zones: Zones, server: AcmeDnsServer, context: SolverContext
+) -> None:
+    class Telling(AcmeDnsServer):
+        def answer(self, path: str, headers: Any, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+            return 502, {"error": f"no upstream for {headers['X-Api-User']}:{headers['X-Api-Key']}"}
+
+    telling, registrations = Telling(zones.bind9, "auth.test"), registered(server, "a.test")
+    try:
+        wanted = records("a.test", registrations["a.test"]["fulldomain"], ONE)
+        assert failure(solver(telling, registrations), wanted, context) == (
+            'The acme-dns server answers with HTTP status 502: "no upstream for ********:********".',
+            telling.url,
+            "Look at the log of the server and at the disk of its database; then: chainwright renew",
+        )
+    finally:
+        telling.close()
+
+
 def test_a_broken_server_is_told(server: AcmeDnsServer, context: SolverContext) -> None:
     registrations = registered(server, "a.test")
     server.broken = True
