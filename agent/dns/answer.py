@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import dns.exception
 import dns.message
 import dns.name
 import dns.rcode
@@ -12,7 +13,7 @@ import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 
-from agent.dns.exchange import Budget
+from agent.dns.exchange import Budget, Unanswered
 
 LONGEST_ALIAS = 16
 """Aliases of aliases after which resolvers give up, at the latest."""
@@ -66,6 +67,15 @@ def records_of(
 def is_definite(reply: dns.message.Message) -> bool:
     """Whether it says that there is something or that there is nothing, rather than that something went wrong."""
     return reply.rcode() in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN} and not reply.errors
+
+
+def parsed(name: str) -> dns.name.Name:
+    """Return a name that questions can be asked about. Raises `Unanswered`: with a label before it, a long one is too long."""
+    try:
+        return dns.name.from_text(name)
+    except dns.exception.DNSException:
+        # no server has been silent
+        raise Unanswered(f"{name} is longer than a name in the DNS can be", rcode=dns.rcode.NXDOMAIN) from None
 
 
 def plain(name: dns.name.Name) -> str:

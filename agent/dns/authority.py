@@ -9,13 +9,15 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
-import dns.rdataclass
 import dns.rdatatype
+from dns.rdataclass import IN
 from dns.rdatatype import AAAA, NS, A
 
+from agent.dns.addresses import is_of_another, is_of_one
 from agent.dns.answer import LONGEST_ALIAS, DnsAnswer, View, alias_of, is_definite, plain, records_of
 from agent.dns.exchange import PATIENCE, Budget, Server, Unanswered, ask, make_query
 from agent.dns.memory import Memory
+from agent.system.names import is_public
 
 ROOT_SERVERS = (
     "198.41.0.4", "170.247.170.2", "192.33.4.12", "199.7.91.13", "192.203.230.10", "192.5.5.241", "192.112.36.4",
@@ -38,6 +40,11 @@ class Zone:
     name: dns.name.Name
     hosts: tuple[str, ...]
     servers: tuple[Server, ...]
+
+    def may_refer_to(self, address: str) -> bool:
+        """Whether an address that its servers tell is asked: public ones tell no address of this machine or its network."""
+        public = any(is_public(own) for own, _port in self.servers)
+        return is_public(address) if public else is_of_one(address)
 
 
 class Authority:
@@ -120,13 +127,14 @@ class Authority:
         cut = delegation(reply, zone.name, name)
         if cut is None:
             return None
-        return self._memory.recall(("zone", cut), lambda: self._delegated(cut, reply, budget))
+        return self._memory.recall(("zone", cut), lambda: self._delegated(zone, cut, reply, budget))
 
-    def _delegated(self, cut: dns.name.Name, reply: dns.message.Message, budget: Budget) -> Zone:
-        hosts = sorted(each.target for each in reply.find_rrset(reply.authority, cut, dns.rdataclass.IN, NS))
-        addresses = [each for host in hosts for each in _glue(reply, host)]
+    def _delegated(self, above: Zone, cut: dns.name.Name, reply: dns.message.Message, budget: Budget) -> Zone:
+        hosts = sorted(each.target for each in reply.find_rrset(reply.authority, cut, IN, NS))
+        addresses = [each for host in hosts for each in _glue(reply, host) if above.may_refer_to(each)]
         if not addresses:
-            addresses = [each for host in hosts[:OF_IPV4] for each in self._addresses(host, budget)]
+            found = [each for host in hosts[:OF_IPV4] for each in self._addresses(host, budget)]
+            addresses = [each for each in found if above.may_refer_to(each) or is_of_another(each)]
         zone = Zone(cut, tuple(map(plain, hosts)), self._choice(addresses))
         if not addresses:
             raise _of(zone, Unanswered("their addresses can't be found"))
@@ -160,7 +168,7 @@ def delegation(reply: dns.message.Message, zone: dns.name.Name, name: dns.name.N
     """Return the zone below `zone` that a server refers to for `name` (RFC 1034 section 4.3.2, step 3b); None: it doesn't."""
     if reply.answer or reply.rcode() != dns.rcode.NOERROR:
         return None
-    cuts = (each.name for each in reply.authority if each.rdtype == NS)
+    cuts = (each.name for each in reply.authority if (each.rdclass, each.rdtype) == (IN, NS))
     return next((cut for cut in cuts if cut != zone and cut.is_subdomain(zone) and name.is_subdomain(cut)), None)
 
 
@@ -168,7 +176,7 @@ def _glue(reply: dns.message.Message, host: dns.name.Name) -> list[str]:
     return [
         each.to_text()
         for found in reply.additional
-        if found.name == host and found.rdtype in {A, AAAA}
+        if found.name == host and found.rdclass == IN and found.rdtype in {A, AAAA}
         for each in found
     ]
 

@@ -35,6 +35,8 @@ SLICE = 0.2
 PAYLOAD = 1232
 """Octets of an answer that pass every path unfragmented."""
 LARGEST = 65535
+LONGEST_WORDS = 200
+"""Characters of a server's own words that are told."""
 
 
 class Unanswered(Exception):
@@ -98,7 +100,7 @@ def what_was_said(reply: dns.message.Message) -> str:
         return "the answer can't be read"
     if reply.rcode() == dns.rcode.NOERROR:
         return "the answer was not from the zone's own data"
-    told = "; ".join(each.text for each in reply.extended_errors() if each.text)
+    told = "; ".join(each.text for each in reply.extended_errors() if each.text)[:LONGEST_WORDS]
     return f"the answer was {dns.rcode.to_text(reply.rcode())}" + (
         f' ("{told}")' if told.isprintable() and told else ""
     )

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import dns.exception
 import dns.flags
 import dns.message
 import dns.name
@@ -17,13 +16,17 @@ import dns.rdata
 import dns.rdatatype
 from dns.rdatatype import AAAA, NS, SOA, TXT, A
 
-from agent.dns.answer import alias_of, is_definite, plain, records_of
+from agent.dns.addresses import is_of_one
+from agent.dns.answer import alias_of, is_definite, parsed, plain, records_of
 from agent.dns.exchange import PATIENCE, Budget, Server, Unanswered, ask, make_query
 from agent.dns.memory import Memory
 from agent.dns.resolvers import DNS_PORT, RESOLV_CONF, Resolvers, system_resolvers
+from agent.errors.wording import escaped
 
 WORKERS = 16
 """Servers that are asked at the same time."""
+MOST_HOSTS, MOST_ADDRESSES = 13, 4
+"""Servers of a zone, and addresses of one server in each family: whoever has the zone could name thousands of other people's."""
 NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EACCES})
 
 
@@ -80,7 +83,7 @@ class Lookups:
 
     def canonical_name(self, name: str, budget: Budget) -> str:
         """Return where the aliases of `name` end, also at one that doesn't exist. Raises `Unanswered`."""
-        answer = self._resolvers.look_up(dns.name.from_text(name), TXT, budget)
+        answer = self._resolvers.look_up(parsed(name), TXT, budget)
         if answer.endless:
             raise Unanswered("its CNAME records lead in a circle")
         return _text(answer.target)
@@ -90,7 +93,7 @@ class Lookups:
 
         Of a name that is an alias it is the zone in which the alias is written.
         """
-        zone, soa = self._apex(dns.name.from_text(name), budget)
+        zone, soa = self._apex(parsed(name), budget)
         return self._memory.recall(("servers", zone), lambda: self._served(zone, soa, budget))
 
     def authoritative_servers(self, name: str, budget: Budget) -> tuple[NameServer, ...]:
@@ -129,7 +132,7 @@ class Lookups:
 
     def _served(self, zone: dns.name.Name, soa: dns.rdata.Rdata, budget: Budget) -> ServedZone:
         hosts = sorted(each.target for each in self._resolvers.recall(zone, NS, budget).records)  # type: ignore[attr-defined]
-        servers = [server for host in hosts for server in self._addresses(host, budget)]
+        servers = [server for host in hosts[:MOST_HOSTS] for server in self._addresses(host, budget)]
         if not servers:
             raise Unanswered(f"the addresses of the name servers of {plain(zone)} can't be found")
         return ServedZone(_text(zone), tuple(servers), _text(soa.mname))  # type: ignore[attr-defined]
@@ -141,14 +144,15 @@ class Lookups:
                 records = self._resolvers.recall(host, kind, budget).records
             except Unanswered:
                 continue
-            found += [NameServer(_text(host), str(each), self._port) for each in records]
+            addresses = [str(each) for each in records if is_of_one(str(each))]
+            found += [NameServer(_text(host), each, self._port) for each in sorted(addresses)[:MOST_ADDRESSES]]
         return found
 
     def _ask(
         self, server: NameServer, name: str, kind: dns.rdatatype.RdataType, budget: Budget
     ) -> tuple[dns.rdata.Rdata, ...] | Unanswered:
-        asked = dns.name.from_text(name)
         try:
+            asked = parsed(name)
             if not has_route(server.address):
                 raise NoRoute
             query = make_query(asked, kind, 0)
@@ -189,9 +193,13 @@ def _is_authoritative(reply: dns.message.Message) -> bool:
 
 
 def _value(record: dns.rdata.Rdata) -> str:
-    if record.rdtype == TXT:
-        return b"".join(record.strings).decode("ascii", "backslashreplace")  # type: ignore[attr-defined]
-    return record.to_text()
+    return "".join(strings_of(record)) if record.rdtype == TXT else record.to_text()
+
+
+def strings_of(record: dns.rdata.Rdata) -> tuple[str, ...]:
+    """Return the strings of a TXT record, with what a terminal, a log or a page could stumble over escaped; blanks stay."""
+    found = (each.decode("ascii", "backslashreplace") for each in record.strings)  # type: ignore[attr-defined]
+    return tuple("\t".join(map(escaped, each.split("\t"))) for each in found)
 
 
 def _text(name: dns.name.Name) -> str:

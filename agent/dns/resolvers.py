@@ -102,6 +102,8 @@ class Resolvers:
             return resolver.resolve(name, kind, raise_on_no_answer=False, search=False, lifetime=lifetime).response
         except dns.resolver.NXDOMAIN as error:
             replies: list[dns.message.Message] = list(error.kwargs["responses"].values())
+        except dns.resolver.YXDOMAIN:  # a DNAME record makes a name of it that is too long (RFC 6672 section 2.2)
+            raise Unanswered("the answer was YXDOMAIN", rcode=dns.rcode.YXDOMAIN) from None
         except (dns.resolver.NoNameservers, dns.resolver.LifetimeTimeout) as error:
             replies = [reply for *_, reply in error.kwargs["errors"] if reply is not None]
             early = isinstance(error, dns.resolver.LifetimeTimeout) and time.monotonic() < until - SLACK

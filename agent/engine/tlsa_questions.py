@@ -114,13 +114,12 @@ def _is_alive(servers: Sequence[Server], budget: Budget) -> bool:
 
 def _answer(owner: str, servers: Sequence[Server], budget: Budget) -> TlsaAnswer:
     import dns.flags
-    import dns.name
     import dns.rdatatype
 
-    from agent.dns.answer import is_definite
+    from agent.dns.answer import is_definite, parsed
     from agent.dns.exchange import ask, make_query
 
-    name = dns.name.from_text(owner)
+    name = parsed(owner)
     # AD in a question asks for AD in the answer (RFC 6840 section 5.7).
     query = make_query(name, dns.rdatatype.TLSA, dns.flags.RD | dns.flags.AD)
     reply = ask(query, servers, budget, is_definite)

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from agent.errors.acme import WHERE
 from agent.errors.source import SourceError
+from agent.errors.wording import quoted
 
 SET = "Set this TXT record at {owner}: {value}"
 REPLACE = "Write instead: {value}"
@@ -43,7 +44,7 @@ class RecordMissing(PersistError):
     @property
     def shown(self) -> list[str]:
         """What is there for other CAs."""
-        return [f'"{each[:60]}"' for each in self.others[:2]]
+        return [quoted(each[:60]) for each in self.others[:2]]
 
 
 class RecordElsewhere(PersistError):
@@ -90,7 +91,7 @@ class OtherIssuer(PersistError):
     """The record has this account, and a CA that is not the one that is asked."""
 
     code = "source.persist_issuer"
-    cause = "The TXT record at {owner} names {found:quoted} as the CA, and {ca} goes by {issuers}."
+    cause = "The TXT record at {owner} names {found:quoted} as the CA, and {ca} goes by {issuers:few}."
     found: str
     ca: str
     issuers: tuple[str, ...]
@@ -230,3 +231,14 @@ class IssuersUnknown(SourceError):
     where = WHERE
     fix = "Let names be proved otherwise: challenges in its table"
     ca: str
+
+
+class AccountUnwritable(SourceError):
+    """The address of the account has characters that end a record's value, or is longer than people can enter."""
+
+    code = "source.persist_account_url"
+    cause = "{ca} gives the account the address {url:quoted}, which no TXT record for dns-persist-01 can hold."
+    where = WHERE
+    fix = "Let names be proved otherwise: challenges in its table"
+    ca: str
+    url: str

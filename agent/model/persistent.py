@@ -22,7 +22,7 @@ TTL = 3600
 
 ABOUT = "source.persist_"
 """What codes begin with that are about such records."""
-UNSEEN = frozenset(f"{ABOUT}{each}" for each in ("missing", "silent", "no_issuers", "not_taken"))
+UNSEEN = frozenset(f"{ABOUT}{each}" for each in ("missing", "silent", "no_issuers", "account_url", "not_taken"))
 """Codes of looks that have found no record for the CA."""
 
 

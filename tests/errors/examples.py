@@ -245,6 +245,7 @@ EXAMPLES: list[AgentError] = [
     persist.ChallengeUnusable(*RECORD, CA, "it has no name of the CA in issuer-domain-names"),
     persist.NotTaken(LE),
     persist.IssuersUnknown(CA),
+    persist.AccountUnwritable(CA, "https://ca.example/acct;id=7"),
     tried_again(
         dns.SolverCrashed([WWW], "[dns.home]", "acme-plugin", "present_all", KeyError("token"), "acme_plugin.py:12")
     ),

@@ -33,7 +33,7 @@ def test_what_only_the_settings_or_a_person_can_cure_is_not_tried_again():
         *("dns_record_left", "revocation_undone", "acme_dns_unregistered", "acme_dns_too_many"),
         *("dns_script_missing", "rfc_name_outside", "rfc_record_outside"),
         *("signing_request_refused", "revocation_refused", "challenge_missing", "persist_no_issuers"),
-        "persist_not_taken",
+        *("persist_not_taken", "persist_account_url"),
     }
 
 

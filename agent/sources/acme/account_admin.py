@@ -61,7 +61,7 @@ class AccountAdmin:
     def records(self, names: Collection[str]) -> list[PersistentLook]:
         """Return the records that prove `names` for good (dns-persist-01), and what of them is in the zones now.
 
-        The account is made where there is none. Raises `AcmeError`, `IssuersUnknown`.
+        The account is made where there is none. Raises `AcmeError`, `IssuersUnknown`, `AccountUnwritable`.
         """
         origin = self._source.origin
         asked = [

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from agent.errors.name import NameInvalid
+from agent.errors.wording import quoted
 from agent.sources.acme.at_once import at_once
 from agent.sources.acme.challenges.challenge_type import ChallengeType
 from agent.sources.acme.challenges.method import Answer
@@ -14,6 +16,7 @@ from agent.sources.acme.challenges.methods import methods_of
 from agent.sources.acme.challenges.prospects import Prospects
 from agent.sources.acme.challenges.refusal import refusal
 from agent.sources.acme.challenges.track_record import TrackRecord
+from agent.sources.acme.failures import CaUnreachable
 from agent.sources.acme.messages import Authorization, Challenge, Order, ProblemDocument
 from agent.sources.acme.steps import OrderStep
 from agent.system.names import WILDCARD, parse_name
@@ -69,16 +72,25 @@ class Authorizations:
     def answer(self, order: Order) -> int:
         """Answer for each name that the CA does not know to be ours yet; return how many those are.
 
-        Raises `ChallengeMissing`, `NothingProves`, and what a method raises that can't answer.
+        Raises `ChallengeMissing`, `NothingProves`, `CaUnreachable` for a name that is not in the order, and what a method
+        raises that can't answer.
         """
         found = at_once(self._authorization, order.authorizations)
         pending = {self._name_of(each): each for each in found if each.status == "pending"}
+        self._refuse_foreign(pending)
         offered = {name: {each.type for each in one.challenges} for name, one in pending.items()}
         self._find_methods(list(pending), offered)
         chosen = {name: self.prospects.choice(name, offered, anyway=True) for name in pending}
         self._chosen |= {name: method for name, method in chosen.items() if method is not None}
         at_once(self._tell_the_ca, self._presented(pending))
         return len(pending)
+
+    def _refuse_foreign(self, pending: Mapping[str, Authorization]) -> None:
+        """Raise for a name that nobody has ordered: it may be one of another appliance, or no name but a path."""
+        for name, authorization in pending.items():
+            if name not in self._names:
+                cause = f"it wants {quoted(name)} to be proved, which is not in the order"
+                raise CaUnreachable(cause, url=authorization.url, status=HTTPStatus.OK)
 
     def given_up(self, order: Order, seconds: float) -> bool:
         """Whether the order won't get on: it has been pending for `seconds`.

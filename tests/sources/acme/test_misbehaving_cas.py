@@ -8,12 +8,15 @@ from __future__ import annotations
 import zlib
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.errors.acme import AcmeError, CaFailed, RevocationUndone
 from agent.errors.source import SourceError
+from agent.errors.wording import quoted
 from agent.pki.account_key import make_account_key
 from agent.sources.acme.client import MOST_ALTERNATES, AcmeClient
 from agent.sources.acme.failures import CaUnreachable, Trouble
@@ -225,6 +228,26 @@ def test_an_order_that_is_valid_and_brings_nothing_is_told(at: Opened, misbehavi
         "127.0.0.1 has a failure of its own: it calls the order valid, but does not say where the certificate is."
     )
     heals(misbehaving, found)
+
+
+@pytest.mark.parametrize("method", ["http-01", "tls-alpn-01"])
+@pytest.mark.parametrize(
+    ("name", "shown"), [("other.behaving.test", "other.behaving.test"), ("{}", "{}"), ("\x1b[2J", "\\x1b[2j")]
+)
+def test_a_name_that_nobody_has_ordered_is_not_proved(
+    at: Opened, misbehaving: Misbehaving, tmp_path: Path, method: str, name: str, shown: str
+):
+    victim = tmp_path / "key.pem"
+    victim.write_text("a key")
+    path = "../" * 20 + str(tmp_path / "key").lstrip("/")
+    name, shown = (each.format(path) for each in (name, shown))
+    misbehaving.edits("/authZ/", with_field("identifier", {"type": "dns", "value": name}))
+    error, _found = failure(partial(at, challenges=[method]), misbehaving)
+    assert error.problem.cause == (
+        f"127.0.0.1 has a failure of its own: it wants {quoted(name.lower())} to be proved, which is not in the order."
+    )
+    assert shown.lower()[:40] in error.problem.cause
+    assert victim.read_text() == "a key"
 
 
 def test_a_page_in_the_place_of_a_ca_has_revoked_nothing(

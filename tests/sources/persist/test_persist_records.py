@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import persist
+from agent.errors.wording import quoted
 from agent.model.persistent import PersistentRecord
 from agent.sources.acme.messages import Account, Directory
 from agent.sources.acme.persist.account import PersistAccount, account_at, is_announced
@@ -28,6 +29,7 @@ SECOND = replace(FIRST, hash_prefix="https://ca.example/account-hash/")
 OWNER = "_validation-persist.example.com"
 GOOD = f"authority.example; accounturi={URL}"
 WILD = f"{GOOD}; policy=wildcard"
+LONG = "https://ca.example/" + "a" * 10_000
 LETTERS = ": not every CA takes other letters."
 
 
@@ -95,12 +97,55 @@ def test_the_directory_tells_the_drafts_apart() -> None:
     assert not is_announced(Directory.from_json({}))
 
 
-@pytest.mark.parametrize("useless", [[], ["x"] * 11, [1], "ca.example", ["a" * 254], None])
+@pytest.mark.parametrize(
+    "useless",
+    [
+        [],
+        ["x"] * 11,
+        [1],
+        "ca.example",
+        ["a" * 254],
+        None,
+        ["x"] * 100_000,
+        ["ca.example\n"],
+        ["ca.example; policy=wildcard"],
+        ["<b>"],
+        ["\x1b[2J"],
+    ],
+)
 def test_a_directory_that_names_no_issuer_is_of_no_use(useless: object) -> None:
     with pytest.raises(persist.IssuersUnknown) as caught:
         at_directory(issuerDomainNames=useless)
     assert caught.value.problem.cause == (
         "Authority names neither issuerDomainNames nor caaIdentities in its directory, so no record can be made for it."
+    )
+
+
+@pytest.mark.parametrize("url", ["https://ca.example/a;b", "https://ca.example/a b", "https://ca.example/\x1b", LONG])
+def test_an_account_that_no_record_can_name_is_told(url: str) -> None:
+    account = Account("https://ca.example/dir", url, THUMBPRINT)
+    with pytest.raises(persist.AccountUnwritable) as caught:
+        account_at(Directory.from_json({"meta": {"caaIdentities": ["ca.example"]}}), account, "Authority")
+    assert caught.value.problem.lines() == [
+        f"acme: Authority gives the account the address {quoted(url)}, which no TXT record for dns-persist-01 can hold.",
+        "Let names be proved otherwise: challenges in its table",
+    ]
+
+
+def test_a_prefix_of_hashes_that_no_record_can_hold_is_none() -> None:
+    for prefix in ("https://ca.example/;policy=wildcard ", "https://ca.example/\n", LONG, "\x1b[2J"):
+        meta = {"issuerDomainNames": ["ca.example"], "accountHashPrefix": prefix}
+        assert at_directory(**meta).hash_prefix == ""
+        assert not is_announced(Directory.from_json({"meta": meta}))
+
+
+def test_of_very_many_names_of_a_ca_few_are_told() -> None:
+    meta = {"caaIdentities": [f"ca{number}.example" for number in range(100_000)]}
+    judgement = judged(f"other.example; accounturi={URL}", account=at_directory(**meta))
+    assert judgement.error is not None
+    assert judgement.error.problem.cause == (
+        'The TXT record at _validation-persist.example.com names "other.example" as the CA, '
+        "and Authority goes by ca0.example, ca1.example, ca2.example and 99997 more."
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from agent.errors.persist import (
+    AccountUnwritable,
     ChallengeUnusable,
     IssuersDiffer,
     IssuersUnknown,
@@ -62,7 +63,7 @@ class DnsPersist01Method(Method):
             account = persist_account(self.source, self.ca, self.context, self.account)
         except NotTaken:
             return Outlook(absent=dict.fromkeys(names, f"{self.source.ca} does not take it yet"))
-        except IssuersUnknown as error:
+        except (AccountUnwritable, IssuersUnknown) as error:
             return Outlook(absent=dict.fromkeys(names, error.problem.cause.rstrip(".")))
         except (CaProblem, CaUnreachable) as failure:
             error_ = self.ca.translated(failure, frozenset(names), self.context.now())

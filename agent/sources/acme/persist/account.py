@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from agent.errors.persist import IssuersUnknown
+from agent.errors.persist import AccountUnwritable, IssuersUnknown
+from agent.sources.acme.persist.reading import VALUE
 
 if TYPE_CHECKING:
-    from agent.sources.acme.messages import Account, Directory
+    from agent.sources.acme.messages import Account, Directory, DirectoryMeta
 
 MOST_ISSUERS = 10
 LONGEST_NAME = 253
+ISSUER = re.compile(r"[a-z0-9._-]+")
+"""What a record can begin with (RFC 8659 section 4.2): text with a semicolon or a line's end would be another record."""
+LONGEST_URL = 1000
+"""Characters of an address that people can be asked to enter into a zone."""
 ANY = "*"
 """In place of a domain: the hashed account is the same for all of them."""
 
@@ -50,18 +56,30 @@ class PersistAccount:
 def is_announced(directory: Directory) -> bool:
     """Whether the CA says that it takes records of draft -02."""
     meta = directory.meta
-    return bool(meta.account_hash_prefix and issuers_in(meta.issuer_domain_names))
+    return bool(_prefix_in(meta) and issuers_in(meta.issuer_domain_names))
 
 
 def account_at(directory: Directory, account: Account, ca: str) -> PersistAccount:
-    """Return the account as records name it, by what the CA's directory says. Raises `IssuersUnknown`."""
+    """Return the account as records name it, by what the CA's directory says. Raises `IssuersUnknown`, `AccountUnwritable`."""
     meta = directory.meta
     named = issuers_in(meta.issuer_domain_names)
     issuers = named or issuers_in(meta.caa_identities, most=None)
     if not issuers:
         raise IssuersUnknown(ca)
-    prefix = meta.account_hash_prefix if named else ""
+    prefix = _prefix_in(meta) if named else ""
+    if not prefix and not _is_writable(account.url):
+        raise AccountUnwritable(ca, account.url)
     return PersistAccount(issuers, account.url, account.thumbprint, prefix, ca)
+
+
+def _prefix_in(meta: DirectoryMeta) -> str:
+    """Return what hashed accounts begin with; empty: the CA says nothing of it that a record can hold."""
+    prefix = meta.account_hash_prefix
+    return prefix if _is_writable(prefix) else ""
+
+
+def _is_writable(value: str) -> bool:
+    return len(value) <= LONGEST_URL and VALUE.fullmatch(value) is not None
 
 
 def issuers_in(value: object, most: int | None = MOST_ISSUERS) -> tuple[str, ...]:
@@ -69,5 +87,5 @@ def issuers_in(value: object, most: int | None = MOST_ISSUERS) -> tuple[str, ...
     if not isinstance(value, Sequence) or isinstance(value, str) or not value or (most and len(value) > most):
         return ()
     names = [each.lower() for each in value if isinstance(each, str)]
-    usable = len(names) == len(value) and all(0 < len(each) <= LONGEST_NAME and each.isascii() for each in names)
+    usable = len(names) == len(value) and all(len(each) <= LONGEST_NAME and ISSUER.fullmatch(each) for each in names)
     return tuple(dict.fromkeys(names)) if usable else ()

@@ -52,7 +52,7 @@ def refuse_if_not_taken(source: AcmeSource, ca: CaContext, context: SourceContex
 
 
 def persist_account(source: AcmeSource, ca: CaContext, context: SourceContext, account: Account) -> PersistAccount:
-    """Return the account as records name it. Raises `IssuersUnknown`, `CaProblem`, `CaUnreachable`."""
+    """Return the account as records name it. Raises `IssuersUnknown`, `AccountUnwritable`, `CaProblem`, `CaUnreachable`."""
     return account_at(ca.client.directory(context), account, source.ca)
 
 

@@ -7,12 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from agent.dns.exchange import Budget, Unanswered
-from agent.dns.lookups import Lookups, NoRoute
+from agent.dns.lookups import Lookups, NoRoute, strings_of
 from agent.sources.acme.persist.looking import Said
 
 if TYPE_CHECKING:
-    import dns.rdata
-
     from agent.contract.source import SourceContext
     from agent.sources.acme.source import AcmeSource
 
@@ -37,7 +35,7 @@ class DnsZones:
             return str(error)
         asked = {server: each for server, each in found.items() if not isinstance(each, NoRoute)}
         return {
-            str(server): str(each) if isinstance(each, Unanswered) else [_strings(record) for record in each]
+            str(server): str(each) if isinstance(each, Unanswered) else [strings_of(record) for record in each]
             for server, each in asked.items()
         }
 
@@ -53,7 +51,3 @@ def zones_of(source: AcmeSource, context: SourceContext) -> DnsZones:
     """Return the DNS for a source's CA."""
     resolvers = [(each.host, each.port) for each in source.resolvers]
     return DnsZones(Lookups(resolvers, port=source.dns_port), lambda: context.cancelled)
-
-
-def _strings(record: dns.rdata.Rdata) -> tuple[str, ...]:
-    return tuple(each.decode("ascii", "backslashreplace") for each in record.strings)  # type: ignore[attr-defined]
