@@ -59,7 +59,7 @@ class Explanation:
 $ chainwright explain reverse_proxy shop.example.com
 reverse_proxy/shop.example.com  shop.example.com
   1 uploaded  no good uploaded chain covers shop.example.com
-> 2 local     local, good until 2027-02-21T11:52:47Z; renewed at 2027-01-22T11:52:47Z
+> 2 local     Local root, good until 2027-02-21T11:52:47Z; renewed at 2027-01-22T11:52:47Z
   because     local by design: no other source is configured
   in service  3f9a02c41d7b
   endpoint    127.0.0.1:443 shop.example.com: serves 3f9a02c41d7b, seen 5 minutes ago

@@ -32,9 +32,13 @@ class Rung:
 def rungs(need: Need, binding: Binding, evidence: Evidence, now: datetime) -> list[Rung]:
     """Return every source of the ladder, the most preferred first."""
     best: dict[str, tuple[str, str]] = {}
+    authorities = {source.name: source.authority for source in evidence.ladder if source.name != UPLOADED}
     for candidate in rank(need, evidence, now):
         record = candidate.record
-        best.setdefault(record.source, (record.id, f"{candidate.reason}, good until {_until(record, now)}"))
+        why = candidate.reason
+        if why.startswith(record.source) and record.source in authorities:  # the rung is named beside it
+            why = authorities[record.source] + why.removeprefix(record.source)
+        best.setdefault(record.source, (record.id, f"{why}, good until {_until(record, now)}"))
     allowed = {source.name for source in evidence.rungs(need)}
     found = []
     for source in evidence.ladder:

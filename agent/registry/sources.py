@@ -27,6 +27,8 @@ from agent.registry.raised_errors import check_error
 T = TypeVar("T")
 CORE = "agent."
 """Beginning of the modules whose sources are the core's own, and are asked directly."""
+ABOUT_ACCOUNTS = re.compile(r"chainwright acme (?:rekey|deactivate|account)\b(?! --ca)")
+"""Commands that ask several CAs, or none, unless one is named."""
 SOONEST_RENEWAL = timedelta(minutes=10)
 """After a delivery, where a hundredth of the chain's life isn't longer."""
 MOST_FILES = 1000
@@ -244,11 +246,15 @@ class SourceHandle:
             raise
 
     def of_its_table(self, text: str) -> str:
-        """Return what is said of ``[acme]``, or of ``[acme.limits]``, as said of the one of several tables that is meant."""
+        """Return what is said of ``[acme]``, or of ``[acme.limits]``, as said of the one of several tables that is meant.
+
+        Commands about an account get the option that names it.
+        """
         if self._table == f"[{self.group}]":
             return text
         below = re.compile(rf"\[{re.escape(self.group)}\.\w+\]")
-        return below.sub(rf"\g<0> of {self._table}", text.replace(f"[{self.group}]", self._table))
+        text = below.sub(rf"\g<0> of {self._table}", text.replace(f"[{self.group}]", self._table))
+        return ABOUT_ACCOUNTS.sub(rf"\g<0> --ca {self.name}", text)
 
 
 def offer_or_reason(source: SourceHandle, request: Request, state: RequestState) -> Offer:

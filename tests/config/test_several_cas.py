@@ -10,7 +10,7 @@ import pytest
 from agent.config.loading import load
 from agent.config.settings import Settings
 from agent.config.shown import shown_tables, toml_lines
-from agent.errors.account import ExternalAccountRefused
+from agent.errors.account import ExternalAccountRefused, RekeyUnfinished
 from agent.errors.settings import SettingsRefused
 from agent.sources import BUILT_IN
 from support.appliances.toy import ToyAppliance
@@ -86,6 +86,17 @@ def test_errors_of_one_of_several_cas_name_its_table(appliance: ToyAppliance):
     assert problem.where == "zerossl"
     where = '[acme.external_account] of [[acme]] name = "zerossl"'
     assert problem.fix == f"Correct kid and hmac_key in {where}; they may be too old, then get new ones."
+
+
+def test_commands_about_an_account_name_the_ca_where_there_are_several(appliance: ToyAppliance):
+    unfinished = RekeyUnfinished("ZeroSSL")
+    with pytest.raises(RekeyUnfinished) as raised, loaded(appliance, TWO).rungs["zerossl"].naming_its_table():
+        raise unfinished
+    assert raised.value.problem.fix == "Finish it, and go on with the orders: chainwright acme rekey --ca zerossl"
+    alone = loaded(appliance, "[acme]").rungs["acme"]
+    assert (
+        alone.of_its_table(RekeyUnfinished("x").fix) == "Finish it, and go on with the orders: chainwright acme rekey"
+    )
 
 
 def test_one_table_may_have_a_name_of_its_own(appliance: ToyAppliance):

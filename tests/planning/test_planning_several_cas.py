@@ -231,7 +231,7 @@ def test_every_one_is_explained():
     (binding,) = bind([NEED], good, NOW)
     found = {each.source: each.answer for each in rungs(NEED, binding, good, NOW)}
     assert found["first"] == "asked at the next renewal, at 2026-12-30T12:00:00Z"
-    assert found["second"] == "second, good until 2027-01-29T12:00:00Z; asked where first can't deliver"
+    assert found["second"] == "toy, good until 2027-01-29T12:00:00Z; asked where first can't deliver"
     assert found["third"] == "asked where second can't deliver"
 
 
