@@ -7,7 +7,6 @@ import fcntl
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -64,9 +63,11 @@ def throw_away_home(within: Path) -> Iterator[Path]:
     It is made below `within`, or with other temporary files where that isn't there.
     """
     above = within if within.is_dir() else Path(tempfile.gettempdir())
-    remove_left(above.glob(f"{PREFIX}*"))
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=above, ignore_cleanup_errors=True) as home, locked(Path(home)):
-        yield Path(home)
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=above, ignore_cleanup_errors=True) as made:
+        home = Path(made)
+        with locked(home):
+            remove_left(above.glob(f"{PREFIX}*"), home.stat().st_mtime)  # of the clock that the others were dated by
+            yield home
 
 
 @contextmanager
@@ -80,11 +81,11 @@ def locked(home: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
         os.close(descriptor)
 
 
-def remove_left(homes: Iterable[Path]) -> None:
+def remove_left(homes: Iterable[Path], now: float) -> None:
     """Remove those that processes have left that died. Others may go away meanwhile: their calls end."""
     for each in homes:
         with suppress(OSError):
             found = each.lstat()
-            if found.st_uid == os.getuid() and abs(time.time() - found.st_mtime) > BEGINNING:
+            if found.st_uid == os.getuid() and abs(now - found.st_mtime) > BEGINNING:
                 with locked(each, fcntl.LOCK_EX | fcntl.LOCK_NB):
                     shutil.rmtree(each, ignore_errors=True)

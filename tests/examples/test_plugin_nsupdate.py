@@ -12,7 +12,7 @@ import pytest
 
 from agent.config.loading import load
 from agent.sources import BUILT_IN
-from chainwright import DnsSolver, SourceError
+from chainwright import DnsSolver, SolverRefused, SolverUnreachable
 from support.appliances.example import Example
 from support.ports import free_port
 from support.waiting import until
@@ -92,14 +92,17 @@ def test_answers_stand_side_by_side_and_each_is_taken_back_alone(box, port):
 
 
 def test_a_name_that_the_key_may_not_change_is_told(box, port):
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises(SolverRefused) as caught:
         box.solver(port).present("www.example.test", "one")
-    assert caught.value.problem.cause == f"The DNS server 127.0.0.1:{port} refuses the update: update failed: REFUSED."
+    assert caught.value.problem.lines() == [
+        f"[dns.nsupdate]: The DNS server 127.0.0.1:{port} takes no update: update failed: REFUSED.",
+        "Look at its log, and whether this key may change this name.",
+    ]
     assert ask(port, "www.example.test") == set()
 
 
 def test_a_wrong_key_and_a_server_that_is_away_are_told(box, port):
-    with pytest.raises(SourceError, match="update failed: NOTAUTH"):
+    with pytest.raises(SolverRefused, match="update failed: NOTAUTH"):
         box.solver(port, key="AAAA").present(CHALLENGE, "one")
-    with pytest.raises(SourceError, match="refuses the update: "):
+    with pytest.raises(SolverUnreachable, match="takes no update: "):
         box.solver(free_port()).present(CHALLENGE, "one")

@@ -1,6 +1,17 @@
 """Answers to DNS-01 challenges by dynamic updates (RFC 2136) that BIND's nsupdate sends, signed with a shared key."""
 
-from chainwright import DnsSolver, ListenAddress, Name, ProgramFailed, Secret, SourceError, hookimpl, run_program
+from chainwright import (
+    DnsSolver,
+    ListenAddress,
+    Name,
+    ProgramFailed,
+    Secret,
+    SolverRefused,
+    SolverUnreachable,
+    hookimpl,
+    masked,
+    run_program,
+)
 
 api = 1
 
@@ -26,8 +37,9 @@ class NsUpdate(DnsSolver):
         try:
             run_program(("nsupdate",), stdin=lines.encode())
         except ProgramFailed as error:
-            raise SourceError(
-                f"The DNS server {self.server} refuses the update: {error}.",
+            kind = SolverRefused if "update failed: " in error.said else SolverUnreachable
+            raise kind(
+                f"The DNS server {self.server} takes no update: {masked(str(error), [self.key])}.",
                 where=f"[dns.{self.name}]",
                 fix="Look at its log, and whether this key may change this name.",
             ) from error

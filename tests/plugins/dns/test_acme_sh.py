@@ -215,9 +215,9 @@ def test_a_home_in_use_stays_however_old_it_is(run: Path) -> None:
     home = Path(tempfile.mkdtemp(prefix=PREFIX, dir=run))
     _age(run)
     with locked(home):
-        remove_left([home])
+        remove_left([home], time.time())
         assert home.exists()
-    remove_left([run / "gone", home])
+    remove_left([run / "gone", home], time.time())
     assert not home.exists()
 
 
