@@ -118,6 +118,8 @@ class Lookups:
     ) -> Mapping[NameServer, tuple[dns.rdata.Rdata, ...] | Unanswered]:
         """Ask each server in the same way; return its records as they are."""
         asked = list(servers)
+        if len(asked) == 1:
+            return {asked[0]: self._ask(asked[0], name, kind, budget)}
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="dns") as pool:
             return dict(zip(asked, pool.map(lambda each: self._ask(each, name, kind, budget), asked), strict=True))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from agent.contract.dns_solver import TxtRecord
@@ -46,6 +46,8 @@ class StoredDns01:
     """When an order that fails of DNS is tried again."""
     seconds: float
     """So long it is waited until every server has the records."""
+    _canonical_names: dict[str, str] = field(default_factory=dict)
+    """Domain -> where its aliases have led: an order asks who writes a record, then where."""
 
     def solver_for(self, domain: str) -> str | None:
         """Return the name of the table that would serve `domain`; None: there is none, or nobody can say."""
@@ -215,7 +217,9 @@ class StoredDns01:
         return [(self.solvers[name], those) for (name, _), those in found.items()]
 
     def _canonical(self, domain: str) -> str:
-        return self.lookups.canonical_name(PREFIX + domain, self._budget())
+        if domain not in self._canonical_names:
+            self._canonical_names[domain] = self.lookups.canonical_name(PREFIX + domain, self._budget())
+        return self._canonical_names[domain]
 
     def _budget(self) -> Budget:
         return Budget(time.monotonic() + LOOKUP_SECONDS, self.context.stopping)
