@@ -62,7 +62,9 @@ class _Entry:
         self.urgent = urgent
         self.since = time.monotonic()
         self._work = work
-        self._ended = threading.Event()
+        self._ended = threading.Lock()
+        """Held until it is over."""
+        self._ended.acquire()
         self._result: Any = None
         self._error: BaseException | None = None
 
@@ -79,11 +81,11 @@ class _Entry:
     def release(self, failure: BaseException | None) -> None:
         """Let the waiter go on; `failure` is that of the whole group."""
         self._error = failure or self._error
-        self._ended.set()
+        self._ended.release()
 
     def result(self) -> Any:
         """Wait, and return or raise what came of it."""
-        self._ended.wait()
+        self._ended.acquire()
         if self._error is not None:
             raise self._error
         return self._result
@@ -157,9 +159,11 @@ class WriteQueue:
 
     def _submit(self, entry: _Entry) -> None:
         with self._state:
+            is_news = entry.urgent or not self._queue  # else the thread knows until when it may wait
             self._queue.append(entry)
             self.begin()
-            self._state.notify_all()
+            if is_news:
+                self._state.notify_all()
 
     def _run(self) -> None:
         try:
