@@ -38,7 +38,7 @@ class AcmeSource(Source):
     uses_account_key: ClassVar[bool] = True
     watches: ClassVar[bool] = True
     tells_time: ClassVar[bool] = True
-    concurrency: ClassVar[int] = 8
+    concurrency: ClassVar[int] = 16  # an order mostly waits; `Pace` says how many requests are under way
 
     directory: DirectoryUrl = Field(
         "letsencrypt",
