@@ -61,11 +61,16 @@ class NoSolver(DnsProofError):
     """No table serves the zone in which a record is to be written."""
 
     code = "source.dns_no_solver"
-    cause = "No [dns.NAME] table serves {name}, where the record that proves {domains:few} is to be written."
+    cause = (
+        "No [dns.NAME] table serves {name}, where the record that proves {domains:few} is to be written"
+        "{alias:?, as % is an alias}."
+    )
     where = "[dns]"
     fix = f"Add one that names its zone, or one without zones, which serves every zone, {AGAIN}"
     name: str
     retry_at: datetime
+    alias: str = ""
+    """What leads there; empty: nothing."""
 
 
 class ZoneUnknown(DnsProofError):

@@ -251,6 +251,7 @@ EXAMPLES: list[AgentError] = [
     ),
     tried_again(dns.SolverHangs([WWW], "[dns.home]", "acme-plugin", "present_all", 120, "acme_plugin.py:12")),
     dns.NoSolver([WWW], f"_acme-challenge.{WWW}", AT),
+    dns.NoSolver([WWW], "www.proof.example.net", AT, alias=f"_acme-challenge.{WWW}"),
     dns.ZoneUnknown([WWW], f"_acme-challenge.{WWW}", "there was no answer", AT),
     dns.RecordsUnseen(
         [WWW],

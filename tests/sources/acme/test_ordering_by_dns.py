@@ -177,8 +177,10 @@ def test_who_would_write_a_record_is_shown_as_that_is_not_tried(at: Opened, pebb
     orderer, records = by_dns(at, pebble_with(dns_place=zones.place), zones, zone, challenges=["dns-01"])
     records.aliases = {"example.com": "x.proof.example.net"}
     seen = AccountAdmin(orderer.source, orderer.context, "acme").look([f"*.{zone}", "*.example.com"])
-    missing = "no table [dns.NAME] holds the zone of that: add one"
-    alias = f"_acme-challenge.example.com is an alias of x.proof.example.net, and {missing}"
+    alias = (
+        "No [dns.NAME] table serves x.proof.example.net, where the record that proves example.com is to be written, "
+        "as _acme-challenge.example.com is an alias."
+    )
     assert [(each.name, each.how, each.obstacle and each.obstacle.why) for each in seen.ways] == [
         (f"*.{zone}", f"[dns.{zone}] can write the TXT record _acme-challenge.{zone}", None),
         ("*.example.com", "", alias),

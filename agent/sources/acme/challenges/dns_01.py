@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from josepy.json_util import encode_b64jose
 
 from agent.errors import SourceError
+from agent.errors.dns import NoSolver
 from agent.sources.acme.at_once import at_once
 from agent.sources.acme.challenges.challenge_type import ChallengeType
 from agent.sources.acme.challenges.method import Answer, Method, Outlook
@@ -52,7 +53,8 @@ class Dns01Method(Method):
     def prepare(self, names: Collection[str], *, retry_at: datetime) -> Outlook:
         """Find out who would write the records, and where."""
         domains = list(dict.fromkeys(name.removeprefix(WILDCARD) for name in names))
-        found = dict(zip(domains, at_once(self._sought, domains), strict=True))
+        sought = at_once(lambda each: self._sought(each, retry_at), domains)
+        found = dict(zip(domains, sought, strict=True))
         outcomes = {name: found[name.removeprefix(WILDCARD)] for name in names}
         return Outlook(
             failed={name: each for name, each in outcomes.items() if isinstance(each, SourceError)},
@@ -72,22 +74,22 @@ class Dns01Method(Method):
             self.context.dns01.withdraw(self._published)
             self._published = []
 
-    def _sought(self, domain: str) -> SourceError | Absent | str:
+    def _sought(self, domain: str, retry_at: datetime) -> SourceError | Absent | str:
         """Return why the record of a domain can't be made: an error, or where no table serves it a clause; else who makes it."""
         solver = self.context.dns01.solver_for(domain)
         if solver is None:
-            return Absent(self._without_table(domain))
+            return self._without_table(domain, retry_at)
         try:
             record = self._record(domain)
         except SourceError as error:
             return error
         return f"[dns.{solver}] can write the TXT record {record.name}"
 
-    def _without_table(self, domain: str) -> str:
+    def _without_table(self, domain: str, retry_at: datetime) -> NoSolver | Absent:
         target = self.context.dns01.alias_of(domain)
-        if not target:
-            return f"no table [dns.NAME] holds the zone of {domain}: add one"
-        return f"{LABEL}.{domain} is an alias of {target}, and no table [dns.NAME] holds the zone of that: add one"
+        if target:  # somebody means it to work
+            return NoSolver([domain], target, retry_at, alias=f"{LABEL}.{domain}")
+        return Absent(f"no table [dns.NAME] holds the zone of {domain}: add one")
 
     def _record(self, domain: str) -> TxtRecord:
         if domain not in self._where:
