@@ -108,7 +108,7 @@ def _is_of_the_code(function: ast.Attribute) -> bool:
     return (
         of == "self"
         or of.startswith(("Store", "Connection", "self._sealer", "sealer", "self._sessions", "store.jobs", "cls"))
-        or any(word in of for word in ("opener", "protection", "_opener", "_windows"))
+        or any(word in of for word in ("opener", "protection", "_opener", "windows"))
     )
 
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from agent.store import Store
 
-DEPLOYED = ("generations", "contents", "deployments", "footprints", "transactions")
-"""What was put into the services of one machine. A restore keeps these rows of the machine on which it is made."""
+DEPLOYED = ("challenge_windows", "generations", "contents", "deployments", "footprints", "transactions")
+"""What was put into the services, or the firewall, of one machine. A restore keeps these rows of the machine where it is made."""
 MOMENTARY = (
     "conditions",
     "devices",

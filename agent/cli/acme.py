@@ -12,6 +12,7 @@ import click
 
 from agent.cli.acme_outlook import failed_before, table_of_ways, way_row
 from agent.cli.acme_records import answers_of, persist, show_records, tell_of_void_records
+from agent.cli.acme_windows import closed
 from agent.cli.apply import perform
 from agent.cli.chain_names import chain_named
 from agent.cli.commands import CommandGroup, Invocation, command
@@ -233,6 +234,7 @@ def _limit_row(each: LimitUsage, now: datetime) -> list[str]:
 
 
 acme.add_command(persist)
+acme.add_command(closed)
 
 
 @command(

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from agent.system.command import Command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,3 +25,26 @@ class ChallengeWindow:
     """Of ``ipv4`` and ``ipv6``, those over which the CA may come."""
     names: tuple[str, ...]
     """What is proved."""
+
+
+class Windows(Protocol):
+    """What opens the way to this machine as long as a CA looks: a command of the source, and those of plugins.
+
+    What closes a window is kept on disk before it is opened. The core closes it where the source doesn't: after a crash, and
+    again and again where that fails.
+    """
+
+    def open(
+        self,
+        window: ChallengeWindow,
+        own: Callable[[ChallengeWindow], Command | None],
+        retry_at: datetime | None = None,
+    ) -> bool:
+        """Have a window opened; return whether anything does that, so that it is to be closed.
+
+        `own`: returns the source's command that opens or closes, where it has one. Raises `agent.errors.SourceError`, whose
+        `retry_at` is the one that is given.
+        """
+
+    def close(self, window_id: str) -> str:
+        """Have a window closed; return why that failed, as a clause: the core tries it again."""

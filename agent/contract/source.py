@@ -17,12 +17,11 @@ from agent.model.records import ChainRecord, OrderRecord, Watch
 from agent.pki.chain import Chain
 
 if TYPE_CHECKING:
-    from agent.contract.challenge_window import ChallengeWindow
+    from agent.contract.challenge_window import Windows
     from agent.contract.context import Http01
     from agent.contract.dns_solver import Dns01
     from agent.pki.anchors import Anchors
     from agent.pki.private_key import PrivateKey
-    from agent.system.command import Command
 
 __all__ = ["ChainRecord", "OrderRecord", "Watch"]  # for the core, besides the classes below
 
@@ -125,8 +124,9 @@ class SourceContext(Protocol):
     def account_key(self) -> PrivateKey:
         """Return the appliance's ACME account key, whose thumbprint is in `http01`; only if `Source.uses_account_key`."""
 
-    def window_commands(self, window: ChallengeWindow) -> Mapping[str, Command]:
-        """Return by plugin the commands that open or close a window; those that have none are left out."""
+    @property
+    def windows(self) -> Windows:
+        """What opens the way to this machine as long as a CA looks."""
 
     def shared(self, make: Callable[[], T]) -> T:
         """Return one object for all that this source does with its present settings in this process.

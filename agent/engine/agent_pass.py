@@ -14,7 +14,7 @@ from agent.deploy.drift import find_damage
 from agent.deploy.failures import SCOPE as FAILURES
 from agent.deploy.observing import next_tries
 from agent.deploy.opened_keys import keys_replaced
-from agent.engine import conditions
+from agent.engine import conditions, dns_leftovers, window_leftovers
 from agent.engine.bus import Bus
 from agent.engine.clock_notes import clock_doubt, irrevocable_from
 from agent.engine.closing import bound_chains, close_pass
@@ -158,6 +158,8 @@ class Pass:
         with self._store.write():
             self._store.remember(RESTARTS, "{}")
             self._store.deployments.reset_backoff(SEEN_ON_THE_WIRE, self._clock())
+            dns_leftovers.reset_backoff(self._store)
+            window_leftovers.reset_backoff(self._store)
 
     def perform(self, *, windows: bool, boot: bool = False) -> None:
         """Do all that is due and needs no network."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from agent.contract.source import ChainRecord
 from agent.engine import conditions
+from agent.engine.dns_leftovers import SCOPE as RECORDS
 from agent.engine.dns_leftovers import left_records, of_left_records
 from agent.engine.due_names import BESIDE_NAMES
 from agent.engine.overrides import note_overrides, read_overrides
@@ -17,13 +18,14 @@ from agent.engine.policy_questions import known_policies
 from agent.engine.roots_found import with_known_roots
 from agent.engine.source_findings import source_findings, with_unanswered
 from agent.engine.tlsa_questions import REMOTE
+from agent.engine.window_leftovers import SCOPE as WINDOWS
+from agent.engine.window_leftovers import left_windows
 from agent.health.challenge_windows import of_windows
 from agent.health.dane import of_dane
 from agent.health.mta_sts import of_policies
 from agent.health.persistent import of_records
 from agent.health.room import of_room
 from agent.health.rsa_roots import of_rsa_roots, of_unlisted_peers
-from agent.model.challenge_windows import KEPT
 from agent.model.finding import Finding
 from agent.model.persistent import domain_of
 from agent.planning import Obtain, Plan
@@ -108,12 +110,8 @@ def _conditions(
         "MTA-STS": [*of_policies(declared.needs, known_policies(store), _served(store, declared))],
         "DANE": [*of_dane(subjects(store, declared.needs, made.renewals), now, store.meta(REMOTE) or "")],
         "records": [*of_records(store.persistent.all().values(), now)],
-        "DNS records": [*of_left_records(left_records(store, now), inputs.settings.dns_solvers, failed)],
-        "challenge windows": [
-            finding
-            for source in inputs.settings.rungs
-            for finding in of_windows(source, store.memories.read(source, KEPT).get("open", ()))
-        ],
+        RECORDS: [*of_left_records(left_records(store, now), inputs.settings.dns_solvers, failed)],
+        WINDOWS: [*of_windows(left_windows(store, now))],
         "room": [*of_room(shortages(str(store.layout.root)))],
     }
 

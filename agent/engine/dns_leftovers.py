@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from agent.engine.source_context import DnsParts, SourceServices
     from agent.engine.write_queue import Writer
 
+SCOPE = "DNS records"
+"""Of what is said of those that could not be removed."""
 BEGUN = timedelta(minutes=10)
 """Nobody else removes the same for so long; then the process that began is taken to be dead."""
 LOOK_AGAIN = timedelta(hours=1)
@@ -32,6 +34,11 @@ def left_records(store: Store, now: datetime) -> list[DnsRecord]:
     """Return the records whose order nobody works at."""
     leased = store.orders.leased(now)
     return [each for each in store.dns_records.all() if each.order not in leased]
+
+
+def reset_backoff(store: Store) -> None:
+    """Let it be tried at once again with records that could not be removed. Call inside `Store.write`."""
+    store.dns_records.put([replace(each, retry_at=None) for each in store.dns_records.all() if each.problem])
 
 
 def begin(store: Store, names: Collection[str], now: datetime) -> list[DnsRecord]:

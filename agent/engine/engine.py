@@ -44,10 +44,22 @@ from agent.engine.settings_in_force import KeptSettings, keep, refusal_of
 from agent.engine.tlsa_questions import settle_answers
 from agent.engine.unchanged_settings import Loader, load_settings
 from agent.engine.up_to_date import note_up_to_date
+from agent.engine.window_leftovers import left_windows, take_over
 from agent.engine.workers import Workers
 from agent.errors.settings import SettingsRefused
 from agent.model.events import Event, EventKind
-from agent.planning import AskDns, AskPolicies, AskTheTime, Inquire, LookAtRecords, Obtain, Plan, RemoveRecords
+from agent.planning import (
+    AskDns,
+    AskPolicies,
+    AskTheTime,
+    CloseWindows,
+    Inquire,
+    LookAtRecords,
+    Obtain,
+    Plan,
+    RemoveRecords,
+)
+from agent.planning.leftovers import closings
 from agent.probing.probe import Prober
 from agent.registry.guard import Guard
 from agent.report import Report
@@ -172,9 +184,9 @@ class Engine:
         performed: list[str] = []
         while True:
             patience = min(wait, max(0.0, deadline - time.monotonic()))
-            made, done = self.run_pass(wait=patience, windows=windows, retry=retry and not performed, recheck=recheck)
+            made, done = self.run_pass(wait=patience, windows=windows, retry=retry, recheck=recheck)
             performed += done
-            recheck = Recheck.NOTHING
+            recheck, retry = Recheck.NOTHING, False
             if not self.workers.busy:
                 return Result(made, tuple(performed), unfinished=False, report=self._report)
             if not self._gather(deadline):
@@ -251,6 +263,7 @@ class Engine:
                 note_repairs(store, repairs, self.clock())
                 make_places(store, self.clock())
                 remove_leftovers(self.layout)
+                take_over(store, self.clock())
                 note_restore(store, taken_back, self.clock(), self.bus)
                 take_in_what_is_newer(store, self.clock(), self.bus)
                 yield store
@@ -310,6 +323,7 @@ class Engine:
         except SettingsRefused as error:
             note_settings(store, error, digest, self.clock())
             self._recover_with_last_good(store, job)
+            self._close_windows(store)
             raise
         refusal = refusal_of(self.loader)
         note_settings(store, refusal, digest, self.clock())
@@ -329,6 +343,12 @@ class Engine:
             with contextlib.suppress(SettingsRefused):
                 inputs = read_pass_inputs(self.layout, store, self.host, KeptSettings())
                 self._pass(store, inputs, job).recover()
+
+    def _close_windows(self, store: Store) -> None:
+        """Have those closed that are due: a firewall must not wait for somebody who corrects the settings."""
+        for each in closings(left_windows(store, self.clock()), self.clock()).due:
+            if isinstance(each, CloseWindows):
+                self.workers.close_windows(store, each.windows)
 
     def watch(self, inputs: PassInputs) -> None:
         """Have the plugins told of that are asked, and left out which are to be avoided."""
@@ -361,6 +381,8 @@ class Engine:
                 self.workers.ask_policies(store, each.domains)
             elif isinstance(each, RemoveRecords):
                 self.workers.remove_records(store, each.names, services)
+            elif isinstance(each, CloseWindows):
+                self.workers.close_windows(store, each.windows)
         looks = [(current.source(each.source), each) for each in made.actions if isinstance(each, LookAtRecords)]
         self.workers.look_at_records(store, looks, services)
         if any(isinstance(each, AskTheTime) for each in made.actions):

@@ -17,6 +17,7 @@ from agent.engine.policies import remembered_policies
 from agent.engine.policy_questions import known_policies
 from agent.engine.source_findings import named_files
 from agent.engine.unchanged_settings import Loaded, Loader, load_settings
+from agent.engine.window_leftovers import left_windows
 from agent.errors import AgentError, Problem
 from agent.errors.damage import FileUnreadable
 from agent.errors.plugin import ModuleRaised
@@ -237,6 +238,7 @@ def state_of(
         endpoints=tuple(store.endpoints.all()),
         leased=deferred | store.orders.leased(now),
         dns_records=tuple(left_records(store, now)),
+        windows=tuple(left_windows(store, now)),
         roots={each.sha256: each.not_after for each in roots},
         own_roots=tuple(roots),
         crosses=tuple(crosses),

@@ -33,7 +33,7 @@ from agent.system.program import ProgramFailed, run_program
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from agent.contract.challenge_window import ChallengeWindow
+    from agent.contract.challenge_window import ChallengeWindow, Windows
     from agent.contract.dns_solver import Dns01
     from agent.dns.lookups import Lookups
     from agent.pki.anchors import Anchors
@@ -191,7 +191,14 @@ class StoredSourceContext:
             dns.settings.seconds,
         )
 
-    def window_commands(self, window: ChallengeWindow) -> dict[str, Command]:
+    @cached_property
+    def windows(self) -> Windows:
+        """What opens the way to this machine as long as a CA looks."""
+        from agent.engine.challenge_windows import StoredWindows
+
+        return StoredWindows(self._services.writer, self.now, self.order, self._window_commands)
+
+    def _window_commands(self, window: ChallengeWindow) -> dict[str, Command]:
         """Return by plugin what opens or closes a window; one that raises or hangs is told, and left out."""
         found: dict[str, Command] = {}
         for each in self._services.askers:

@@ -9,9 +9,11 @@ from agent.deploy.former_instances import SCOPE as FORMER
 from agent.deploy.next_start import SCOPE as NEXT_START
 from agent.deploy.observing import OBSERVERS
 from agent.deploy.reloadable import SCOPE as RELOADABLE
+from agent.engine.dns_leftovers import SCOPE as RECORDS
 from agent.engine.due_looks import LOOKS, written_looks
 from agent.engine.evidence import written_evidence
 from agent.engine.freshness import EVIDENCE, KEY, InputsFingerprint, UpToDate
+from agent.engine.window_leftovers import SCOPE as WINDOWS
 from agent.model.deployment import Outcome
 from agent.planning import Plan
 from agent.report import Report, read_snapshot, report
@@ -30,7 +32,7 @@ def note_up_to_date(
     now = datetime.fromtimestamp(belief.instant, UTC)
     snapshot = read_snapshot(store.layout, now, belief)
     retiring = any(each.outcome is Outcome.RETIRING for each in snapshot.deployments.values())
-    noted = any(store.conditions.of(scope) for scope in (NEXT_START, RELOADABLE, FORMER, FAILURES))
+    noted = any(store.conditions.of(scope) for scope in (NEXT_START, RELOADABLE, FORMER, FAILURES, RECORDS, WINDOWS))
     if snapshot.refusals or retiring or noted:
         return None
     found = report(snapshot, now)

@@ -13,7 +13,7 @@ from typing import Any
 from agent.config.settings import Settings
 from agent.contract.context import Http01
 from agent.crl import RevocationLists
-from agent.engine import dns_leftovers, policy_questions, record_looks, tlsa_questions
+from agent.engine import dns_leftovers, policy_questions, record_looks, tlsa_questions, window_leftovers
 from agent.engine.bus import Bus
 from agent.engine.inquiries import InquiryResult, ask_about, begin
 from agent.engine.order_context import StoredOrderContext
@@ -39,7 +39,7 @@ from agent.store import Store
 from agent.system.clock import Clock as MachineClock
 from agent.system.layout import Layout
 
-TIME, DNS, POLICIES, RECORDS = "time", "dns", "policies", "records"
+TIME, DNS, POLICIES, RECORDS, WINDOWS = "time", "dns", "policies", "records", "windows"
 INQUIRY_GRACE = 1.0
 """Seconds for inquiries that are asked to stop: nothing is lost with them."""
 
@@ -176,6 +176,16 @@ class Workers:
         self._write_queue.begin()
         work = partial(dns_leftovers.remove, rows, services, self._removals.stop)
         self._removals.add(RECORDS, Dns("records"), work)
+
+    def close_windows(self, store: Store, windows: Sequence[str]) -> None:
+        """Have windows closed, unless that is under way. Call under the lock."""
+        if WINDOWS in self._removals:
+            return
+        with store.write():
+            rows = window_leftovers.begin(store, windows, self._clock())
+        self._write_queue.begin()
+        work = partial(window_leftovers.close, rows, self._write_queue, self._clock, self._removals.stop)
+        self._removals.add(WINDOWS, Dns("windows"), work)
 
     def ask_the_time(self, rungs: Iterable[SourceHandle], services: SourceServices) -> None:
         """Ask the CAs what time it is, unless that is under way."""

@@ -108,5 +108,5 @@ class WindowUnopened(SourceError):
     program: str
     why: str
     names: Sequence[str]
-    retry_at: datetime
+    retry_at: datetime | None
     said: str = ""

@@ -90,6 +90,17 @@ class UnknownCa(UsageError):
     question = property(_question)
 
 
+class UnknownWindow(UsageError):
+    """No challenge window with such an id stays open."""
+
+    code = "usage.unknown_window"
+    cause = "There is no challenge window {name:quoted} that stays open.{question}"
+    fix = "See: chainwright status"
+    name: str
+    known: Collection[str]
+    question = property(_question)
+
+
 class WhichCa(UsageError):
     """What is asked for is done at one CA alone, and there are several."""
 

@@ -18,6 +18,7 @@ from agent.planning.actions import (
     AskTheTime,
     BeginSigning,
     BelieveAgain,
+    CloseWindows,
     CrossCertify,
     Deploy,
     EndSigning,
@@ -39,9 +40,9 @@ from agent.planning.actions import (
     describe,
 )
 from agent.planning.binding import bind
-from agent.planning.dns_records import removals
 from agent.planning.inquiries import Inquiries
 from agent.planning.kept_keys import keys_to_prepare
+from agent.planning.leftovers import closings, removals
 from agent.planning.modules import Modules
 from agent.planning.orders import Orders
 from agent.planning.questions import dns_questions, policy_questions
@@ -61,6 +62,7 @@ __all__ = [
     "BeginSigning",
     "BelieveAgain",
     "ClockDoubt",
+    "CloseWindows",
     "CrossCertify",
     "Declared",
     "Deploy",
@@ -153,6 +155,7 @@ def plan(
         policy_questions(needs, state, now),
         record_looks(needs, bindings, state, now),
         removals(state.dns_records, now),
+        closings(state.windows, now),
     )
     asking = _asking(state, now)
     keys: list[Action] = [*keys_to_prepare(needs, state), *(due for each in looks for due in each.due)]

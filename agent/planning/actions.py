@@ -191,6 +191,15 @@ class RemoveRecords:
 
 
 @dataclass(frozen=True, slots=True)
+class CloseWindows:
+    """Have windows closed that were opened for challenges."""
+
+    windows: tuple[str, ...]
+    """Their ids."""
+    reason: str = "no order needs them any more"
+
+
+@dataclass(frozen=True, slots=True)
 class AskTheTime:
     """Ask the CAs what time it is."""
 
@@ -250,6 +259,7 @@ Action = (
     | AskPolicies
     | LookAtRecords
     | RemoveRecords
+    | CloseWindows
     | AskTheTime
     | Deploy
     | Settle
@@ -274,6 +284,7 @@ KINDS: Mapping[type[Action], str] = {
     AskPolicies: "ask_policies",
     LookAtRecords: "look_at_records",
     RemoveRecords: "remove_records",
+    CloseWindows: "close_windows",
     AskTheTime: "ask_the_time",
     Deploy: "deploy",
     Settle: "settle",
@@ -302,6 +313,7 @@ FOR_ALL: Mapping[type[Action], str] = {
     AskPolicies: "look at MTA-STS policies",
     LookAtRecords: "look for the TXT records that prove names",
     RemoveRecords: "remove records from DNS",
+    CloseWindows: "close challenge windows",
     AskTheTime: "ask the CAs what time it is",
 }
 
@@ -345,6 +357,8 @@ def action_json(action: Action) -> dict[str, object]:
         row["names"] = list(action.domains)
     elif isinstance(action, RemoveRecords):
         row["names"] = list(action.names)
+    elif isinstance(action, CloseWindows):
+        row["windows"] = list(action.windows)
     elif isinstance(action, ListRevoked | CrossCertify | BeginSigning | EndSigning | RetireRoot | BelieveAgain):
         row["root"] = action.root
     elif isinstance(action, SignAgain):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from agent.contract.window import Hours
+from agent.model.challenge_windows import OpenWindow
 from agent.model.deployment import Deployment, EndpointRecord, Refusal
 from agent.model.dns_record import DnsRecord
 from agent.model.kept_key import KeptKey
@@ -87,6 +88,8 @@ class State:
     """Whether the settings let DNS be asked for them."""
     dns_records: tuple[DnsRecord, ...] = ()
     """Records in DNS whose order nobody works at."""
+    windows: tuple[OpenWindow, ...] = ()
+    """Challenge windows that no order needs any more."""
     restarts: tuple[Restart, ...] = ()
     """The last starts of services that had ended."""
     doubt: ClockDoubt | None = None

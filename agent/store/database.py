@@ -20,6 +20,7 @@ from agent.errors.store import (
 )
 from agent.store.account_keys import AccountKeys
 from agent.store.chains import Chains
+from agent.store.challenge_windows import OpenWindows
 from agent.store.conditions import Conditions
 from agent.store.connection import Connection
 from agent.store.deliveries import Deliveries
@@ -79,6 +80,7 @@ class Store:
         self.memories = Memories(database, sealer)
         self.ledger = Ledger(database)
         self.dns_records = DnsRecords(database)
+        self.windows = OpenWindows(database, sealer)
         self.account_keys = AccountKeys(database, sealer, layout.private)
         self.kept_keys = KeptKeys(database, sealer)
         self.tlsa = TlsaLooks(database)

@@ -499,6 +499,25 @@ CREATE TABLE "dns_records" (
    PRIMARY KEY ("solver", "name", "value")
 )
 
+CREATE TABLE "challenge_windows" (
+   "id" TEXT,
+   "by" TEXT,
+   "source" TEXT NOT NULL,
+   "request" TEXT NOT NULL,
+   "ports" TEXT NOT NULL,
+   "names" TEXT NOT NULL,
+   "argv" TEXT NOT NULL,
+   "sealed_environment" BLOB,
+   "seconds" INTEGER NOT NULL,
+   "process" TEXT NOT NULL,
+   "at" TEXT NOT NULL,
+   "attempts" INTEGER NOT NULL,
+   "tried_at" TEXT,
+   "retry_at" TEXT,
+   "failed" TEXT NOT NULL,
+   PRIMARY KEY ("id", "by")
+)
+
 CREATE TRIGGER roots_insert after insert on roots begin delete from meta where key = 'trusted'; end
 
 CREATE TRIGGER roots_update after update on roots begin delete from meta where key = 'trusted'; end
@@ -624,3 +643,9 @@ CREATE TRIGGER dns_records_insert after insert on dns_records begin delete from 
 CREATE TRIGGER dns_records_update after update on dns_records begin delete from meta where key = 'trusted'; end
 
 CREATE TRIGGER dns_records_delete after delete on dns_records begin delete from meta where key = 'trusted'; end
+
+CREATE TRIGGER challenge_windows_insert after insert on challenge_windows begin delete from meta where key = 'trusted'; end
+
+CREATE TRIGGER challenge_windows_update after update on challenge_windows begin delete from meta where key = 'trusted'; end
+
+CREATE TRIGGER challenge_windows_delete after delete on challenge_windows begin delete from meta where key = 'trusted'; end

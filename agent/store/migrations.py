@@ -420,3 +420,18 @@ def m040_dns_records(db: Database) -> None:
 def m041_origin_of_persistent(db: Database) -> None:
     """The CA at which a record was looked at: another one knows nothing of it."""
     db.table("persistent").add_column("origin", str, not_null_default="")
+
+
+@migrations()
+def m042_challenge_windows(db: Database) -> None:
+    """Ways to this machine that are open as long as a CA looks."""
+    columns = (
+        "id by source request ports names argv sealed_environment:bytes seconds:int process at attempts:int tried_at"
+        " retry_at failed"
+    )
+    db.table("challenge_windows").create(
+        _columns(columns),
+        pk=("id", "by"),
+        not_null={"source", "request", "ports", "names", "argv", "seconds", "process", "at", "attempts", "failed"},
+    )
+    _distrust_after_changes(db, "challenge_windows")

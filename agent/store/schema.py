@@ -16,6 +16,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "audits": ("id",),
     "bindings": ("module", "slot"),
     "chains": ("id",),
+    "challenge_windows": ("id", "by"),
     "conditions": ("scope", "kind", "subject", "code"),
     "contents": ("digest",),
     "cross_certificates": ("subject", "issuer"),
@@ -65,6 +66,8 @@ COLUMNS: Mapping[str, str] = {
     "bindings": "module slot chain? reason standing since?",
     "chains": "id source request? root? names key_type purposes issuer serial not_before not_after leaf_not_after?"
     " fingerprints certificates anchor sealed_key:bytes created_at? revoked_at? crl:int? origin? warnings? edition:int?",
+    "challenge_windows": "id by source request ports names argv sealed_environment:bytes? seconds:int process at"
+    " attempts:int tried_at? retry_at? failed",
     "conditions": "scope kind subject code severity title problem? since?",
     "contents": "digest text",
     "cross_certificates": "subject issuer certificate not_before? not_after? obstacle created_at",
@@ -116,6 +119,7 @@ MADE_AGAIN = frozenset(
     {
         "audit_repeats",
         "bindings",
+        "challenge_windows",
         "conditions",
         "contents",
         "cross_certificates",

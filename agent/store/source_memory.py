@@ -29,6 +29,11 @@ class Memories:
         found = self._database.decoded("memories", lambda row: self._opened(row, source, key), query, [source, key])
         return next(iter(found), {})
 
+    def sources_with(self, key: str) -> list[str]:
+        """Return the sources that have written something by `key`, also those that are no longer in the settings."""
+        rows = self._database.execute("select source from memories where key = ? order by source", [key])
+        return [row[0] for row in rows.fetchall()]
+
     def _opened(self, row: Mapping[str, Any], source: str, key: str) -> dict[str, Any]:
         return mapping(self._sealer.open_value(row["sealed_state"], _context(source, key)).decode())
 

@@ -69,6 +69,8 @@ def _start(argv: Sequence[str], stdin: IO[bytes], environment: Mapping[str, str]
         )
     except OSError as error:
         raise ProgramFailed((error.strerror or str(error)).lower()) from error
+    except ValueError as error:  # a NUL byte, or "=" in the name of a variable
+        raise ProgramFailed(str(error)) from error
 
 
 class _Run:

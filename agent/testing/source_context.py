@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from agent.contract.challenge_window import ChallengeWindow
 from agent.contract.context import Http01
 from agent.contract.dns_solver import Dns01, TxtRecord
 from agent.errors import OrderCancelled
+from agent.errors.challenges import WindowUnopened
 from agent.pki.account_key import make_account_key, thumbprint
 from agent.pki.anchors import Anchors
 from agent.pki.authority import Root
@@ -103,6 +104,45 @@ class KeptRecords:
         self.records = [each for each in self.records if each not in records]
 
 
+class RunWindows:
+    """`agent.contract.challenge_window.Windows` that runs the commands, and keeps nothing."""
+
+    def __init__(self, context: FakeSourceContext) -> None:
+        self._context = context
+        self.closing: dict[str, list[Command]] = {}
+        """By the id of a window that is open, what closes it."""
+
+    def open(
+        self,
+        window: ChallengeWindow,
+        own: Callable[[ChallengeWindow], Command | None],
+        retry_at: datetime | None = None,
+    ) -> bool:
+        """Open it."""
+
+        def commands(asked: ChallengeWindow) -> list[Command]:
+            return [*([command] if (command := own(asked)) else []), *self._context.opens(asked).values()]
+
+        opening, self.closing[window.id] = commands(window), commands(replace(window, action="close"))
+        for each in opening:
+            try:
+                run_program(each.argv, timeout=each.timeout, environment=each.environment)
+            except ProgramFailed as error:
+                self.close(window.id)
+                raise WindowUnopened(each.argv[0], str(error), window.names, retry_at, error.said) from error
+        return bool(opening)
+
+    def close(self, window_id: str) -> str:
+        """Close it; where that fails, it stays in `closing`."""
+        for each in self.closing[window_id]:
+            try:
+                run_program(each.argv, timeout=each.timeout, environment=each.environment)
+            except ProgramFailed as error:
+                return str(error)
+        del self.closing[window_id]
+        return ""
+
+
 @dataclass
 class FakeSourceContext:
     """`agent.contract.source.SourceContext` for one source of one appliance; `for_order` gives an order's on top of it."""
@@ -123,6 +163,7 @@ class FakeSourceContext:
 
     def __post_init__(self) -> None:
         self.memory = Remembering()
+        self.windows = RunWindows(self)
         self.ledger = Noting(self.now)
         self.http01 = Http01(webroot=self.webroot, thumbprint=thumbprint(self.key))
         self._shared: list[Any] = []
@@ -131,10 +172,6 @@ class FakeSourceContext:
     def account_key(self) -> PrivateKey:
         """Return the account key."""
         return self.key
-
-    def window_commands(self, window: ChallengeWindow) -> Mapping[str, Command]:
-        """Return what `opens` says."""
-        return self.opens(window)
 
     def shared(self, make: Callable[[], T]) -> T:
         """Return the one object that is shared."""

@@ -621,6 +621,7 @@ EXAMPLES: list[AgentError] = [
     usage.UnknownCommand("statsu", ["status", "apply"]),
     usage.UnknownCommand("x", ["status"], "chainwright root"),
     usage.UnknownCa("zerosl", ["acme", "zerossl"]),
+    usage.UnknownWindow("3f2ac552", ["3f2ac551"]),
     usage.WhichCa(["acme", "zerossl"]),
     usage.UnknownModule("mial", ["mail", "web"]),
     usage.UnknownModule("vpn", [f"module{number}" for number in range(10)]),

@@ -30,6 +30,7 @@ COLUMNS = {
         "not_after": VALIDITY,
         "leaf_not_after": VALIDITY,
     },
+    "challenge_windows": {"at": FACT, "tried_at": FACT, "retry_at": PAUSE},
     "conditions": {"since": FACT},
     "cross_certificates": {"created_at": FACT, "not_before": VALIDITY, "not_after": VALIDITY},
     "deliveries": {"tried_at": FACT, "retry_at": PAUSE},
@@ -92,6 +93,7 @@ COLUMNS = {
     },
 }
 BEGINNINGS = {
+    ("challenge_windows", "retry_at"): "tried_at",
     ("deliveries", "retry_at"): "tried_at",
     ("deployments", "retry_at"): "tried_at",
     ("dns_records", "retry_at"): "tried_at",

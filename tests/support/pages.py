@@ -295,10 +295,20 @@ def of_persist() -> Iterator[Finding]:
 
 def of_left_windows() -> Iterator[Finding]:
     """Yield what is said of a firewall that stays open."""
-    row = {"id": "1f", "names": ["www.example.com"], "failed": "ended with exit code 1"}
-    closing = {"argv": ["nft", "delete table inet chainwright_1f"]}
     for by in (challenge_windows.SETTING, "nftables"):
-        yield from of_windows("acme", [{**row, "by": by, "close": closing}])
+        left = challenge_windows.OpenWindow(
+            id="1f",
+            by=by,
+            source="acme",
+            request="",
+            ports=(80, 443),
+            names=("www.example.com",),
+            argv=("nft", "delete table inet chainwright_1f"),
+            process="",
+            at=AT,
+            failed="ended with exit code 1",
+        )
+        yield from of_windows([left])
 
 
 def of_tlsa() -> Iterator[Finding]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from agent.errors.name import NameInvalid
 from agent.errors.wording import quoted
 from agent.sources.acme.at_once import at_once
+from agent.sources.acme.challenge_windows import command_for, window_for
 from agent.sources.acme.challenges.challenge_type import ChallengeType
 from agent.sources.acme.challenges.method import Answer
 from agent.sources.acme.challenges.methods import methods_of
@@ -19,6 +21,7 @@ from agent.sources.acme.challenges.track_record import TrackRecord
 from agent.sources.acme.failures import CaUnreachable
 from agent.sources.acme.messages import Authorization, Challenge, Order, ProblemDocument
 from agent.sources.acme.steps import OrderStep
+from agent.system.addresses import own_addresses
 from agent.system.names import WILDCARD, parse_name
 
 if TYPE_CHECKING:
@@ -55,7 +58,8 @@ class Authorizations:
         self.prospects = Prospects(self._methods, self._doubted, self._tell)
         self._ca = task.source.ca
         self._chosen: dict[str, Method] = {}
-        self._windows, self._window = task.ca.windows, ""
+        self._command, self._addresses_of = task.source.challenge_window, task.ca.addresses_of
+        self._window = ""
         self._ports = {ChallengeType.HTTP_01: task.source.http_port, ChallengeType.TLS_ALPN_01: task.source.tls_port}
         self._doubtful: Counter[str] = Counter()
         self._read_at = UNMOVED
@@ -163,14 +167,20 @@ class Authorizations:
 
     def clean_up(self) -> None:
         """Take the answers away again."""
-        for each in self._methods:
-            each.clean_up()
-        if self._window:
-            failed = self._windows.close(self._window)
-            self._window = ""
-            if failed:
-                said = f"the challenge window of {self._ca} was not closed ({failed}); it is tried again with the next order"
-                self._context.progress(OrderStep.CHALLENGES, said)
+        try:
+            for each in self._methods:
+                each.clean_up()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        if not self._window:
+            return
+        failed = self._context.windows.close(self._window)
+        self._window = ""
+        if failed:
+            said = f"the challenge window of {self._ca} was not closed ({failed}); it is tried again in a minute"
+            self._context.progress(OrderStep.CHALLENGES, said)
 
     def _name_of(self, authorization: Authorization) -> str:
         """Return the canonical name that it is about, as it was ordered: a wildcard's is said of beside its name."""
@@ -222,9 +232,11 @@ class Authorizations:
         """Have a firewall let the CA in, as long as it looks. Raises `WindowUnopened`."""
         ports = {type_: port for type_, port in self._ports.items() if type_ in answered}
         names = {name for type_ in ports for name in answered[type_]}
-        if not self._window:
-            commands = self._context.window_commands
-            self._window = self._windows.open(ports.values(), names, self._checks.retry_at, commands)
+        if not ports or self._window:
+            return
+        window = window_for(set(ports.values()), names, self._addresses_of, own_addresses)
+        if self._context.windows.open(window, partial(command_for, self._command), self._checks.retry_at):
+            self._window = window.id
 
     def _answer(self, name: str, challenge: Challenge) -> Answer:
         token = challenge.token

@@ -19,7 +19,6 @@ from agent.errors.acme import (
 )
 from agent.pki.account_key import thumbprint
 from agent.sources.acme.account import Accounts, AccountWish
-from agent.sources.acme.challenge_windows import ChallengeWindows
 from agent.sources.acme.client import AcmeClient
 from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.http01 import Answers
@@ -59,8 +58,6 @@ def ca_context_of(source: AcmeSource, context: SourceContext) -> CaContext:
     """Return the one of this process and these settings."""
     ca = context.shared(lambda: CaContext(source, context))
     ca.follow(context)
-    if not context.cancelled:
-        ca.windows.close_left()
     return ca
 
 
@@ -73,7 +70,6 @@ class CaContext:
         self.client = AcmeClient(source.directory_url, context.account_key(), trust=trust, now=context.now)
         self.answers = self._answers_with(context)
         self._former: list[Answers] = []
-        self.windows = ChallengeWindows(source, context.memory, own_addresses, self._addresses_of)
         self.alpn = AlpnAnswers(context.rooted(f"/{RUN}"), context.now, port=source.tls_port)
         rules = source.limits.rules(source.directory_url)
         self.limits = Limits(context.ledger, context.memory, rules, source.directory_url, source.ca)
@@ -107,9 +103,9 @@ class CaContext:
         self.client.close()
 
     def _answers_with(self, context: SourceContext) -> Answers:
-        return Answers(context.http01, port=self._source.http_port, targets=self._addresses_of)
+        return Answers(context.http01, port=self._source.http_port, targets=self.addresses_of)
 
-    def _addresses_of(self, name: str) -> Sequence[str]:
+    def addresses_of(self, name: str) -> Sequence[str]:
         """Return where the CA may connect to for a name; nothing where the settings want no look at the DNS."""
         if is_address(name):
             return (name,)

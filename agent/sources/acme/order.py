@@ -11,6 +11,7 @@ from agent.pki.certificate import short
 from agent.sources.acme.authorizations import Authorizations
 from agent.sources.acme.ca_context import ca_context_of
 from agent.sources.acme.chain_preference import preferred
+from agent.sources.acme.challenge_windows import check_node
 from agent.sources.acme.challenges.refusal import with_dns
 from agent.sources.acme.delivered_chain import NotAsOrdered, read_delivery
 from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
@@ -58,7 +59,7 @@ def obtain(source: AcmeSource, request: Request, context: OrderContext, *, time_
     It's tried once more where the CA did not know the account any more and does now.
     """
     ca = ca_context_of(source, context)
-    ca.windows.check_node(context)
+    check_node(source.only_if, context)
     with ca.order_locks.taken(request.names, context):
         try:
             try:

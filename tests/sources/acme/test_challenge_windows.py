@@ -8,13 +8,11 @@ import pytest
 
 from agent.contract.challenge_window import ChallengeWindow
 from agent.errors.challenges import AnotherNode, WindowUnopened
-from agent.health.challenge_windows import of_windows
-from agent.model.challenge_windows import KEPT
-from agent.sources.acme.challenge_windows import ChallengeWindows
+from agent.sources.acme import challenge_windows
+from agent.sources.acme.challenge_windows import command_for, window_for
 from agent.sources.acme.source import AcmeSource
 from agent.system.command import Command
 from support.fakes.orderer import Opened
-from support.fakes.source_context import FakeSourceContext
 
 WORDS = ("{action}", "{ports}", "{families}", "{names}", "{id}")
 
@@ -35,11 +33,6 @@ def calls(program: Path) -> list[list[str]]:
     return [line.split(" ") for line in said.read_text().splitlines()] if said.exists() else []
 
 
-def windows(context: FakeSourceContext, program: Path) -> ChallengeWindows:
-    source = AcmeSource(challenge_window=[str(program), *WORDS])
-    return ChallengeWindows(source, context.memory, lambda: ["127.0.0.1", "::1"])
-
-
 def test_it_is_open_from_before_the_ca_looks_until_it_has_looked(at: Opened, pebble, program):
     orderer = at(pebble, challenge_window=[str(program), *WORDS])
     orderer.order("one.window.dev", "two.window.dev")
@@ -48,7 +41,7 @@ def test_it_is_open_from_before_the_ca_looks_until_it_has_looked(at: Opened, peb
     assert opened[1] == str(pebble.http_port)
     assert opened[3] == "one.window.dev,two.window.dev"
     assert closed == ["close", *opened[1:]]
-    assert orderer.context.memory.read(KEPT) == {}
+    assert orderer.context.windows.closing == {}
 
 
 def test_where_it_can_not_be_opened_the_ca_is_not_told_to_look(at: Opened, pebble, program):
@@ -62,37 +55,6 @@ def test_where_it_can_not_be_opened_the_ca_is_not_told_to_look(at: Opened, pebbl
     assert caught.value.problem.detail == "no way"
     assert pebble.requests("/chalZ/") == []
     assert [each[0] for each in calls(program)] == ["open", "close"]
-
-
-def test_what_a_dead_process_left_is_closed_by_the_next_one_and_what_lives_is_left(at: Opened, program):
-    context = FakeSourceContext(program.parent)
-    try:
-        living = windows(context, program)
-        window = living.open([80], ["a.example.com"], context.now())
-        assert windows(context, program).close_left() == ""
-        assert len(calls(program)) == 1
-        (kept,) = context.memory.read(KEPT)["open"]
-        context.memory.write(KEPT, {"open": [{**kept, "ticks": kept["ticks"] - 1}]})
-        assert windows(context, program).close_left() == ""
-        assert calls(program)[1] == ["close", "80", "ipv4,ipv6", "a.example.com", window]
-        assert context.memory.read(KEPT) == {}
-    finally:
-        context.close()
-
-
-def test_what_can_not_be_closed_is_tried_again(program):
-    context = FakeSourceContext(program.parent)
-    try:
-        made = windows(context, program)
-        window = made.open([80, 443], ["a.example.com"], context.now())
-        program.with_name("fail-close").touch()
-        assert made.close(window) == "no way"
-        program.with_name("fail-close").unlink()
-        assert made.close_left() == ""
-        assert [each[:2] for each in calls(program)] == [["open", "80,443"], ["close", "80,443"], ["close", "80,443"]]
-        assert context.memory.read(KEPT) == {}
-    finally:
-        context.close()
 
 
 def test_the_other_node_of_a_pair_asks_nobody_and_counts_no_failure(at: Opened, pebble, program):
@@ -131,36 +93,51 @@ def test_a_plugin_opens_and_closes_as_the_command_does(at: Opened, pebble, progr
     assert opened[0] == "open"
     assert opened[2] == str(pebble.http_port)
     assert closed == ["close", *opened[1:]]
-    assert orderer.context.memory.read(KEPT) == {}
+    assert orderer.context.windows.closing == {}
 
 
-def test_what_can_not_be_closed_is_a_finding_until_it_is(program):
-    context = FakeSourceContext(program.parent)
-    try:
-        made = ChallengeWindows(AcmeSource(), context.memory, lambda: ["127.0.0.1"])
-        window = made.open([80], ["a.example.com"], context.now(), plugin(program))
-        program.with_name("fail-close").touch()
-        made.close(window)
-        (finding,) = of_windows("acme", context.memory.read(KEPT)["open"])
-        assert finding.problem.cause == (
-            "The way for a CA to a.example.com, which the plugin fw has opened, was not closed: no way."
-        )
-        assert finding.problem.fix == f"Close it by hand: {program} close {window} 80 ipv4"
-        program.with_name("fail-close").unlink()
-        made.close_left()
-        assert [*of_windows("acme", context.memory.read(KEPT).get("open", ()))] == []
-    finally:
-        context.close()
-
-
-def test_it_is_for_the_families_of_the_names_where_those_are_known(program):
-    context = FakeSourceContext(program.parent)
+def test_it_is_for_the_families_of_the_names_where_those_are_known():
     known = {"a.example.com": ["192.0.2.1"], "b.example.com": ["192.0.2.1", "2001:db8::1"]}
-    source = AcmeSource(challenge_window=[str(program), "{families}"])
-    try:
-        made = ChallengeWindows(source, context.memory, lambda: ["::1"], lambda name: known.get(name, ()))
-        for names in (["a.example.com"], [*known], ["unknown.example.com"]):
-            made.open([80], names, context.now())
-        assert calls(program) == [["ipv4"], ["ipv4,ipv6"], ["ipv6"]]
-    finally:
-        context.close()
+    asked = []
+
+    def families(*names: str) -> tuple[str, ...]:
+        return window_for([80], names, lambda name: asked.append(name) or known.get(name, ()), lambda: ["::1"]).families
+
+    assert families("a.example.com") == ("ipv4",)
+    assert families(*known) == ("ipv4", "ipv6")
+    assert families("unknown.example.com") == ("ipv6",)
+    asked.clear()
+    assert families(*(f"{number}.example.com" for number in range(1000))) == ("ipv6",)
+    assert asked == []
+
+
+def test_a_name_with_braces_of_another_word_changes_no_argument():
+    window = ChallengeWindow(id="1f", action="open", ports=(80, 443), families=("ipv4",), names=("a.example.com",))
+    assert command_for([], window) is None
+    command = command_for(["/bin/fw", "{action}:{id}", "{ports}", "{families}", "{names}", "{other}"], window)
+    assert command is not None
+    assert command.argv == ("/bin/fw", "open:1f", "80,443", "ipv4", "a.example.com", "{other}")
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("exec sleep 60", "it took longer than 0.2 s"),
+        (None, "no such file or directory"),
+        ("exit 7", "it ended with 7"),
+    ],
+    ids=["hangs", "missing", "fails"],
+)
+def test_a_command_that_says_nothing_good_of_this_node_is_named(
+    at: Opened, pebble, program, monkeypatch, script: str | None, why: str
+):
+    monkeypatch.setattr(challenge_windows, "PATIENCE", 0.2)
+    if script is None:
+        program.unlink()
+    else:
+        program.write_text(f"#!/bin/sh\n{script}\n")
+    pebble.mark()
+    with pytest.raises(AnotherNode) as caught:
+        at(pebble, only_if=[str(program)], challenge_window=[str(program), "{action}"]).order("pair.window.dev")
+    assert caught.value.problem.cause == f"The CA is not asked by this machine now, as only_if says ({program}: {why})."
+    assert pebble.requests() == []
