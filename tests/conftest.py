@@ -1,5 +1,6 @@
 """Fixtures that several files of tests use."""
 
+import gc
 import os
 import shutil
 from collections import defaultdict
@@ -35,6 +36,18 @@ def pytest_configure(config):
         os.environ.pop(prepared.SERVER, None)
         if config.getoption("numprocesses", None):
             prepared.serve()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Look for no garbage while the tests are collected, and never among them: they live as long as this process."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config, items):
