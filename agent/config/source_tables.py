@@ -80,7 +80,7 @@ class SourceTables:
     def _refuse(self, name: str) -> None:
         """Note a word of the ladder that is the name of no source."""
         for kind in OWN_TABLES:
-            if name in {row_name(raw, kind) for _, raw in own_tables(self._tables.tree.values, kind)}:
+            if name in [row_name(raw, kind) for _, raw in own_tables(self._tables.tree.values, kind)]:
                 instead = f'write "{kind}", which stands for all of them in their order'
                 self._tables.note(("sources",), f'names "{name}", one of the tables [[{kind}]]: {instead}')
                 return

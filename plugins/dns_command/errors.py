@@ -18,7 +18,7 @@ class DnsCommandFailed(DnsCommandError):
     """A command ended with another code than 0, took too long, printed too much, or isn't there."""
 
     code = "source.dns_command_failed"
-    cause = "The command {program:quoted} did not {deed} the TXT record of {owner}: {reason}."
+    cause = "The command {program:quoted} did not {deed} the TXT record of {owner}: {reason:said}."
     fix = "Run it by hand with the same arguments and variables; then: chainwright renew"
     detail = "{said}"
     program: str

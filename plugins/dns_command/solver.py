@@ -17,6 +17,8 @@ from plugins.dns_command.conventions import Call, Deed, certbot, certbot_domain,
 from plugins.dns_command.errors import DnsCommandFailed
 
 DATE_OF_ACME_SH = re.compile(r"^\[[^\]]*\] ")
+MOST_OUTPUT = 32 * 1024
+"""Octets of the first hook's output that the second one is told: its end; a letter that can't be read takes three."""
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Argv = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -85,7 +87,7 @@ class CommandSolver(DnsSolver):
                 call = self._call(deed, records, number, context, stack)
                 output = self._run(call, deed, record, context)
             if self.convention is Convention.CERTBOT and deed is Deed.MAKE:
-                self._said[record.name, record.value] = output.decode(errors="replace").strip()
+                self._said[record.name, record.value] = _for_environment(output)
 
     def _call(
         self, deed: Deed, records: Sequence[TxtRecord], number: int, context: DnsContext, stack: ExitStack
@@ -118,3 +120,8 @@ class CommandSolver(DnsSolver):
     @property
     def _called(self) -> str:
         return self.script or Path((self.command or ("",))[0]).name
+
+
+def _for_environment(output: bytes) -> str:
+    """Return what a hook has printed as the variable that the second hook gets: one of 128 KiB or with a NUL would be refused."""
+    return output[-MOST_OUTPUT:].decode(errors="replace").replace("\0", "").strip()

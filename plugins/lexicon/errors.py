@@ -56,7 +56,7 @@ class LexiconEnded(LexiconError, SolverUnreachable):
     """The process of the library ended without a word, or took too long."""
 
     code = "source.lexicon_ended"
-    cause = "dns-lexicon did not come to an end with {owner}: {reason}."
+    cause = "dns-lexicon did not come to an end with {owner}: {reason:said}."
     fix = "Look whether this machine reaches the service; seconds in the table says how long it may take."
     detail = "{said}"
     owner: str

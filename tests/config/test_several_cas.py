@@ -182,3 +182,10 @@ def test_keys_of_external_accounts_are_taken_in_any_base64(appliance: ToyApplian
     account = loaded(appliance, table).rungs["acme"].source.external_account
     assert account.hmac_key.reveal() == key.rstrip("=").replace("+", "-").replace("/", "_")
     assert account.algorithm == algorithm
+
+
+def test_a_name_that_is_no_text_is_told_beside_what_else_is_wrong(appliance: ToyAppliance):
+    assert refused(appliance, 'sources = ["nobody"]\n[[acme]]\nname = ["x"]') == [
+        "0.toml: acme[#1].name: must be a text in quotes",
+        '0.toml: sources: no source is named "nobody"; known: acme, local, uploaded',
+    ]

@@ -126,6 +126,28 @@ def test_a_pair_of_certbot_s_hooks_makes_records_and_removes_just_these(
     ]
 
 
+def test_much_that_a_hook_prints_keeps_no_record_from_being_removed(
+    program: Write, context: SolverContext, tmp_path: Path
+) -> None:
+    made = solver(
+        convention="certbot",
+        command=[program("head -c 500000 /dev/zero; printf '%200000s' x; echo end", "auth")],
+        remove_command=[program(f'printf %s "$CERTBOT_AUTH_OUTPUT" >{tmp_path}/said', "clean-up")],
+    )
+    made.present_all(records("a.test", ONE), context)
+    made.clean_up_all(records("a.test", ONE), context)
+    assert (tmp_path / "said").read_text() == "xend"
+
+
+def test_a_very_long_line_of_a_program_is_cut(program: Write, context: SolverContext) -> None:
+    made = solver(convention="lego", command=[program("head -c 9000 /dev/zero | tr '\\0' x >&2; exit 1")])
+    with pytest.raises(AgentError) as failed:
+        made.present_all(records("a.test", ONE), context)
+    assert failed.value.problem.cause == (
+        f'The command "hook" did not make the TXT record of _acme-challenge.a.test: {"x" * 297}.'
+    )
+
+
 def test_a_hook_for_certbot_can_t_write_where_an_alias_leads(program: Write, context: SolverContext) -> None:
     hook = [program("touch called")]
     made = solver(convention="certbot", command=hook, remove_command=hook)
