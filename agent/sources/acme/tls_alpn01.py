@@ -39,6 +39,8 @@ OWN_NAME = "chainwright.invalid"
 OCTETS = 32
 OLD = 86_400.0
 """Seconds after which nobody looks at an answer any more."""
+BOUND = 60.0
+"""Seconds after which a socket that nobody has put in its place is of a process that was killed."""
 
 
 class AlpnAnswers:
@@ -187,9 +189,11 @@ class AlpnAnswers:
 
     def _sweep(self) -> None:
         """Remove what a process left that was killed."""
-        for path in self.directory.iterdir():
+        left = [*((each, OLD) for each in self.directory.iterdir())]
+        left += [(each, BOUND) for each in self._socket.parent.glob(".*.sock")]
+        for path, seconds in left:
             with contextlib.suppress(OSError):  # another process may have removed it just now
-                if age(path.lstat().st_mtime) > OLD:
+                if age(path.lstat().st_mtime) > seconds:
                     path.unlink()
 
     def _stop(self) -> None:

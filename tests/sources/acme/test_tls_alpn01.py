@@ -213,6 +213,17 @@ def test_what_a_killed_process_left_is_swept(tmp_path):
         until(lambda: not left.exists())
 
 
+def test_a_socket_that_a_killed_process_has_not_put_in_its_place_is_removed(tmp_path):
+    left, begun = tmp_path / ".0123abcd.sock", tmp_path / ".4567cdef.sock"
+    for path in (left, begun):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as killed:
+            killed.bind(str(path))
+    os.utime(left, (0, 0))
+    with alpn(tmp_path).serving():
+        assert not left.exists()
+        assert begun.exists()  # of a process that may be about to put it there
+
+
 def test_what_cannot_be_swept_does_not_keep_the_socket_closed(tmp_path):
     answers = alpn(tmp_path)
     left = answers.directory / "left"
