@@ -4,14 +4,14 @@ import base64
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, pkcs7
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from agent.inspection import InputFile
 from agent.inspection.selection import short_digest
-from support.cas.certificates import DAY, NOW, issue, key_pem, named, p256_key, pem, root, rsa_key
+from support.cas.certificates import DAY, NOW, dsa_key, issue, key_pem, named, p256_key, pem, root, rsa_key
 from support.fakes.uploads import (
     BUNDLE,
     CA,
@@ -383,7 +383,7 @@ def test_the_certificate_of_another_service_is_refused():
             f'Keys of the type "secp521r1" are not supported.\n{NEW_KEY_CURE}',
         ),
         (
-            dsa.generate_private_key(2048),
+            dsa_key(),
             f'Keys of the type "DSA" are not supported.\n{NEW_KEY_CURE}',
         ),
     ],

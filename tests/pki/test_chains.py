@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
@@ -41,7 +41,7 @@ from agent.pki.chain import (
 )
 from agent.pki.key import load_known_key
 from agent.pki.signing_request import request_pem
-from support.cas.certificates import DAY, NOW, issue, key_pem, p256_key, pem, root, rsa_key
+from support.cas.certificates import DAY, NOW, dsa_key, issue, key_pem, p256_key, pem, root, rsa_key
 
 ROOT = root()
 FIRST = ROOT.authority("First CA", days=60)
@@ -313,7 +313,7 @@ def test_a_key_that_nobody_can_serve_with_is_refused():
         Chain(key=leaf.key, leaf=leaf.certificate)
     assert '"secp521r1"' in cause(caught)
     with pytest.raises(KeyUnsupported):
-        key_type_of(dsa.generate_private_key(2048).public_key())
+        key_type_of(dsa_key().public_key())
 
 
 @pytest.mark.parametrize(
@@ -440,7 +440,7 @@ def test_a_weak_key_is_refused_when_it_is_read():
     with pytest.raises(WeakKey):
         load_key(key_pem(rsa_key(1024)))
     with pytest.raises(KeyUnsupported):
-        load_key(key_pem(dsa.generate_private_key(2048)))
+        load_key(key_pem(dsa_key()))
 
 
 def test_certificates_are_read_in_order_and_a_damaged_one_is_named_by_its_number():

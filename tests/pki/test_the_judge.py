@@ -21,7 +21,7 @@ from agent.pki.certificate import title_of
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.judge import EDITION, judge
 from agent.pki.judgement import Judgement
-from support.cas.certificates import DAY, NOW, Party, issue, named, root, rsa_key
+from support.cas.certificates import DAY, NOW, Party, dsa_key, issue, named, root, rsa_key
 from support.fakes.uploads import CA, ROOT, bundle_of, look, refusal, rewritten, tlv
 
 NAME = "www.example.com"
@@ -374,7 +374,7 @@ WARNED = {
         f'the key of "Pool CA" is on the curve secp224r1: {BROWSERS}',
     ),
     "DSA": (
-        through(ROOT.authority("Old CA", key=dsa.generate_private_key(2048))),
+        through(ROOT.authority("Old CA", key=dsa_key())),
         f'the key of "Old CA" is a DSA key: {BROWSERS}',
     ),
     "SHA-3": (of_leaf(digest=SHA3_256()), f'"{NAME}" is signed with SHA3-256: {BROWSERS}'),

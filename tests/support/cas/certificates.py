@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from ipaddress import ip_address
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -24,6 +25,14 @@ def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
 
 def p256_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
+
+
+@cache
+def dsa_key() -> dsa.DSAPrivateKey:
+    """Return a key that was made once: looking for the numbers of a new one takes seconds."""
+    key = load_pem_private_key(Path(__file__).with_name("dsa_2048.pem").read_bytes(), None)
+    assert isinstance(key, dsa.DSAPrivateKey)
+    return key
 
 
 def named(cn: str | None, organization: str = "") -> x509.Name:

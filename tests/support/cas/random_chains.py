@@ -8,12 +8,12 @@ from functools import cache
 from ipaddress import ip_network
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.hashes import SHA224, SHA256, SHA384
 from cryptography.x509.oid import CertificatePoliciesOID, ExtendedKeyUsageOID, ExtensionOID, NameOID
 from hypothesis import strategies as st
 
-from support.cas.certificates import Party, issue, named, rsa_key
+from support.cas.certificates import Party, dsa_key, issue, named, rsa_key
 from support.fakes.uploads import tlv
 
 HOST = "www.example.com"
@@ -98,7 +98,7 @@ def key_of(kind: str, number: int):
         case "P-224":
             return ec.generate_private_key(ec.SECP224R1())
         case "DSA":
-            return dsa.generate_private_key(2048)
+            return dsa_key()
         case "Ed25519":
             return ed25519.Ed25519PrivateKey.generate()
     return rsa_key(int(kind) + 0 * number)
