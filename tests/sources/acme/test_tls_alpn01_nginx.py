@@ -88,6 +88,13 @@ def test_the_upstream_is_told_the_client_s_address_and_the_port(fronted, host, c
     assert heads["Host"] == f"{SITES[0]}:{fronted.port}"
 
 
+def test_a_client_that_says_itself_where_it_comes_from_is_not_believed(fronted):
+    fronted.apply()
+    with pytest.raises(subprocess.CalledProcessError):
+        fetch(fronted, SITES[0], "--haproxy-protocol")
+    assert "X-Real-IP: 127.0.0.1" in fetch(fronted, SITES[0])
+
+
 def test_names_that_nobody_has_are_refused_behind_it_too(fronted):
     fronted.apply()
     assert fronted.seen("unknown.example.test")[0] == ""
