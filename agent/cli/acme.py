@@ -117,7 +117,7 @@ def rekey(invocation: Invocation, ca: str | None) -> int:
                 show_records(changed.admin.records(void[name]))
         note((f"{name}: " if len(cas) > 1 else "") + ("The account is known by a new key." if is_known else GIVEN_UP))
     for name, error in failed.items():
-        note(f"{name}: {error.problem.cause} Finish it then: chainwright acme rekey")
+        note(f"{name}: {error.problem.cause} Finish it then: chainwright acme rekey --ca {name}")
     return perform(invocation, aim=Aim())
 
 
@@ -180,12 +180,15 @@ def check(invocation: Invocation, names: tuple[str, ...], ca: str | None) -> int
 
     Exit code 3: the order would fail, at each CA where there are several.
     """
+    from agent.engine.engine import Engine
+    from agent.operations.records import look_soon
     from agent.system.names import parse_name
 
     wanted = [parse_name(name) for name in names]
     _refuse_before_first_run(invocation)
     with _cas(invocation, ca) as cas:
         seen = _of_each(cas, lambda admin: admin.look(wanted))
+    look_soon(Engine(invocation.layout, who=f"chainwright {ACME}"), wanted)
     said = {
         each: [*map(each.handle.of_its_table, found.lines), *failed_before(invocation, each.name, wanted)]
         for each, found in seen.items()

@@ -31,15 +31,16 @@ The settings can be used: 2 modules (reverse_proxy, webui), sources uploaded, lo
 def check(invocation: Invocation) -> int:
     """Say whether the settings can be used, with every error at once.
 
-    Exits with 2 when they can't, with 3 when a plugin that they name is broken.
+    Exits with 2 when they can't, with 3 when a plugin that they name is broken, or a CA can't be asked with them.
     """
     from agent.engine.unchanged_settings import load_settings
+    from agent.operations.ca_settings import ca_problems
 
     settings, registry = load_settings(invocation.layout)
     broken = [entry.error.problem for entry in settings.entries.values() if entry.enabled and entry.error]
     broken += [error.problem for error in settings.failures.values()]
     broken += [error.problem for each in registry.plugins if each.enabled for error in each.errors]
-    broken = list(dict.fromkeys(broken))
+    broken = list(dict.fromkeys([*broken, *ca_problems(invocation.layout, settings)]))
     if invocation.as_json:
         print_json({"modules": list(settings.modules), "problems": [each.to_json() for each in broken]})
     else:

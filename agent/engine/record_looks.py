@@ -43,7 +43,7 @@ def look(
     """Look at the records of each domain, whatever happens."""
     from agent.sources.acme.persist.asking import look_at
 
-    asked = {domain: replace(known[domain], names=names) for domain, names in by_domain(action.names).items()}
+    asked = {domain: _for(known[domain], names) for domain, names in by_domain(action.names).items()}
     try:
         with source.naming_its_table():
             return look_at(cast("AcmeSource", source.source), list(asked.values()), action.waiting, context)
@@ -60,6 +60,12 @@ def look(
     if context.cancelled:
         return []
     return [replace(each, problem=problem, asked_at=now, next_at=now + AFTER_FAILURE) for each in asked.values()]
+
+
+def _for(known: PersistentLook, names: tuple[str, ...]) -> PersistentLook:
+    """Return what is known of a record that is to prove `names`; what it is to prove besides makes it new."""
+    found = replace(known, names=names)
+    return found if set(names) <= set(known.names) else replace(found, asked_at=None, next_at=None)
 
 
 def settle_record_looks(store: Store, looks: Sequence[PersistentLook]) -> None:

@@ -22,6 +22,13 @@ TITLES = {
     "actalis": "Actalis",
 }
 """What people call their CAs."""
+CUSTOMERS_ONLY = frozenset({"google", "google-staging", "zerossl", "sslcom", "actalis"})
+"""Those that give accounts to holders of an external account only (RFC 8555 section 7.3.4), as they document it."""
+
+
+def is_for_customers(origin: str) -> bool:
+    """Whether the CA whose directory is at `origin` is known to ask for an external account."""
+    return any(KNOWN_DIRECTORIES[name] == origin for name in CUSTOMERS_ONLY)
 
 
 def title_of(origin: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.engine.record_looks import settle_record_looks
+from agent.model.persistent import by_domain
 from agent.operations.locked_state import locked_state
 
 if TYPE_CHECKING:
@@ -29,6 +30,16 @@ def distrust_looks(state: LockedState, sources: Collection[str]) -> None:
     with state.store.write():
         known = state.store.persistent.all().values()
         state.store.persistent.put(replace(each, origin="") for each in known if each.source in sources)
+
+
+def look_soon(engine: Engine, names: Collection[str], wait: float = 60.0) -> None:
+    """Have the next pass look at what is missing for `names`, however long nobody has set it. Raises `LockHeld`."""
+    with locked_state(engine, wait) as state:
+        domains = set(by_domain(names))
+        missing = [each for each in state.store.persistent.all().values() if each.problem and each.domain in domains]
+        if missing:
+            with state.store.write():
+                state.store.persistent.put(replace(each, next_at=None) for each in missing)
 
 
 def _as_known(look: PersistentLook, known: PersistentLook) -> PersistentLook:

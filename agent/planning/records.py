@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from agent.model.binding import Binding
 from agent.model.need import Need
-from agent.model.persistent import domain_of
+from agent.model.persistent import PersistentLook, by_domain, domain_of
 from agent.model.records import UPLOADED
 from agent.planning.actions import LookAtRecords
 from agent.planning.state import State
 from agent.registry.sources import SourceHandle
 from agent.system.names import is_wildcard
+
+MOST_LOOKS = 250
+"""Domains that are looked at in one go; the others follow in the passes after that, those first that wait longest."""
+AFTER_ONE_GO = timedelta(seconds=15)
+"""Before a pass begins the next one, where the end of the one before doesn't."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +43,26 @@ def record_looks(needs: Sequence[Need], bindings: Sequence[Binding], state: Stat
             for name in _names(need, source, state):
                 subjects[source.name][name] = subjects[source.name].get(name, False) or _waits(binding, source, state)
     looks = {each.key: each for each in state.records}
-    due, instants = [], set()
+    due, instants = list[LookAtRecords](), set[datetime]()
     for source_name, names in subjects.items():
-        known = {name: looks[key] for name in names if (key := (source_name, domain_of(name))) in looks}
-        paused = {name: each.pause for name, each in known.items() if name in each.names and each.pause.holds(now)}
-        fresh = sorted(names.keys() - paused.keys())
-        instants |= {pause.until for pause in paused.values() if pause.until}
+        fresh = []
+        for domain, those in by_domain(sorted(names)).items():
+            known = looks.get((source_name, domain))
+            if known and set(those) <= set(known.names) and known.pause.holds(now):
+                instants |= {known.pause.until} if known.pause.until else set()
+            else:
+                fresh.append((_since(known), those))
+        if len(fresh) > MOST_LOOKS:
+            fresh = sorted(fresh)[:MOST_LOOKS]
+            instants.add(now + AFTER_ONE_GO)
         if fresh:
-            due.append(LookAtRecords(source_name, tuple(fresh), frozenset(each for each in fresh if names[each])))
+            chosen = tuple(sorted(name for _, those in fresh for name in those))
+            due.append(LookAtRecords(source_name, chosen, frozenset(each for each in chosen if names[each])))
     return RecordLooks(tuple(due), tuple(instants))
+
+
+def _since(known: PersistentLook | None) -> datetime:
+    return known.asked_at if known and known.asked_at else datetime.min.replace(tzinfo=UTC)
 
 
 def _names(need: Need, source: SourceHandle, state: State) -> Iterator[str]:

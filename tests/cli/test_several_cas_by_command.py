@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from agent.model.known_cas import KNOWN_DIRECTORIES
+from agent.sources.acme.account import account_entry
+from agent.sources.acme.messages import Account, account_json
 from agent.store import Store
 from agent.system.layout import Layout
 from support.clients.terminal import Terminal
@@ -67,3 +71,24 @@ def test_an_unknown_one_is_told(root: Path):
     assert code == 2
     assert 'There is no CA "secnd" in the settings. Did you mean "second"?' in text
     assert "CAs: acme, second" in text
+
+
+def test_the_settings_are_checked_for_what_the_first_order_of_each_needs(root: Path):
+    layout = Layout(root)
+    layout.settings.write_text(
+        '[[acme]]\ntrust = "/etc/chainwright/none.pem"\n[[acme]]\nname = "other"\ndirectory = "zerossl"\n'
+    )
+    done = Terminal(root).run("config", "check", "--json")
+    assert done.returncode == 3
+    trust, missing = json.loads(done.stdout)["problems"]
+    assert (trust["code"], trust["where"]) == ("source.trust_file", "acme")
+    assert (missing["code"], missing["where"]) == ("source.external_account_missing", "other")
+    assert missing["cause"] == "ZeroSSL gives accounts to its own customers only, and the settings name none."
+    where = '[acme.external_account] of [[acme]] name = "other"'
+    assert missing["fix"] == f"Get a key identifier and a MAC key there, and put them into {where}."
+
+    layout.settings.write_text('[acme]\ndirectory = "zerossl"\n')
+    url = KNOWN_DIRECTORIES["zerossl"]
+    with Store.open(layout) as store, store.write():
+        store.memories.write("acme", account_entry(url), account_json(Account(url, f"{url}/7", "t")))
+    assert Terminal(root).run("config", "check").returncode == 0, "there is an account"

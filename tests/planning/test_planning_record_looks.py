@@ -12,7 +12,7 @@ from agent.model.need import Need
 from agent.model.persistent import PersistentLook, proved
 from agent.planning.actions import LookAtRecords, action_json, describe
 from agent.planning.binding import Evidence
-from agent.planning.records import record_looks
+from agent.planning.records import AFTER_ONE_GO, MOST_LOOKS, record_looks
 from agent.planning.state import ClockDoubt, State
 from agent.registry.sources import SourceHandle
 from agent.sources import AcmeSource
@@ -63,7 +63,7 @@ def test_other_names_are_looked_at_when_their_order_has_failed_or_their_record_w
 def test_a_pause_is_kept_and_a_name_that_is_new_to_a_record_is_not_held_by_it() -> None:
     assert planned([WILD], LOOK) == ([], (NOW + HOUR,))
     assert asked([WILD], LOOK, now=NOW + HOUR) == (WILD,)
-    assert asked([WILD, APEX], LOOK) == (APEX,)
+    assert asked([WILD, APEX], LOOK) == (WILD, APEX), "one record proves both, and is looked at for both"
     assert asked([WILD], replace(LOOK, next_at=NOW + timedelta(days=40))) == (WILD,), "no pause is so long"
 
 
@@ -92,3 +92,15 @@ def test_a_record_proves_until_its_own_end() -> None:
         "other": frozenset({WWW}),
     }
     assert proved([right], NOW + HOUR) == {}
+
+
+def test_of_thousands_some_are_looked_at_in_one_go_those_first_that_wait_longest() -> None:
+    names = [f"*.n{number:04}.example.com" for number in range(MOST_LOOKS + 50)]
+    looks = [PersistentLook("acme", each[2:], names=(each,), asked_at=NOW - HOUR) for each in names[:50]]
+    due, instants = planned(names, *looks)
+    assert due == [LookAtRecords("acme", tuple(names[50:]), frozenset(names[50:]))]
+    assert instants == (NOW + AFTER_ONE_GO,)
+    done = [PersistentLook("acme", each[2:], names=(each,), asked_at=NOW, next_at=NOW + HOUR) for each in names[50:]]
+    due, instants = planned(names, *looks, *done)
+    assert due == [LookAtRecords("acme", tuple(names[:50]), frozenset(names[:50]))]
+    assert instants == (NOW + HOUR,)

@@ -13,7 +13,7 @@ from pydantic import Field
 from agent.config.settings import Subject
 from agent.contract.fields import PathText, Port, Resolvers, Word
 from agent.contract.source import Due, Offer, OrderContext, RequestState, Source, SourceContext, Watch
-from agent.model.known_cas import KNOWN_DIRECTORIES, title_of
+from agent.model.known_cas import KNOWN_DIRECTORIES, is_for_customers, title_of
 from agent.model.need import Request
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.sources.acme.challenges.challenge_type import ChallengeType
@@ -118,6 +118,13 @@ class AcmeSource(Source):
             from agent.sources.acme.trust_file import check_trust_file
 
             check_trust_file(rooted(self.trust))
+
+    def check_account(self) -> None:
+        """Check that a first order can make an account, as far as is known without asking. Raises `ExternalAccountMissing`."""
+        if self.external_account is None and is_for_customers(self.directory_url):
+            from agent.errors.account import ExternalAccountMissing
+
+            raise ExternalAccountMissing(self.ca)
 
     @property
     def private(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from agent.errors import persist
 from agent.model.persistent import PersistentLook
 from agent.sources.acme.persist.account import PersistAccount
-from agent.sources.acme.persist.asking import IDLE, WANTED, WELL, look_at_one
+from agent.sources.acme.persist.asking import GROWTH, IDLE, LONGEST_WANTED, WANTED, WELL, look_at_one
 from agent.sources.acme.persist.judging import Wanted
 from agent.sources.acme.persist.looking import Said, weigh
 
@@ -73,6 +73,26 @@ def test_silence_is_told_with_its_reason() -> None:
 def looked(said: Said | str, before: PersistentLook | None = None, *, waiting: bool = True) -> PersistentLook:
     known = before or PersistentLook("acme", "example.com", names=NAMES)
     return look_at_one(known, ACCOUNT, Zone(said), NAMES if waiting else (), NOW)
+
+
+def test_what_stays_missing_is_looked_for_at_growing_pauses_and_soon_again_when_something_changes() -> None:
+    found, pauses = looked({NS1: []}), []
+    for _ in range(30):
+        assert found.asked_at
+        assert found.next_at
+        pauses.append(found.next_at - found.asked_at)
+        found = looked({NS1: []}, found)
+    assert pauses[:3] == [WANTED, WANTED * GROWTH, WANTED * GROWTH**2]
+    assert pauses[-1] == LONGEST_WANTED
+    assert sum(pauses[:7], timedelta()) < timedelta(hours=1, minutes=20)
+    assert found.problem
+    assert found.problem.retry_at == found.next_at == NOW + LONGEST_WANTED
+    wrong = looked({NS1: [(f"{GOOD};",)]}, found)
+    assert wrong.next_at == NOW + WANTED
+    assert wrong.problem
+    assert wrong.problem.retry_at == wrong.next_at
+    assert looked({NS1: []}, replace(found, next_at=None)).next_at == NOW + WANTED, "a person asks"
+    assert looked({NS1: []}, replace(found, problem=None)).next_at == NOW + WANTED, "it was right"
 
 
 def test_what_is_missing_is_looked_for_soon_while_somebody_waits() -> None:

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from agent.errors.persist import NotTaken, PersistError, ServersSilent
-from agent.model.persistent import PersistentLook, owner_of
+from agent.model.persistent import UNSEEN, PersistentLook, owner_of
 from agent.sources.acme.ca_context import ca_context_of
 from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.persist.account import PersistAccount, account_at, is_announced
 from agent.sources.acme.persist.judging import Wanted
-from agent.sources.acme.persist.looking import Sighting, Zone, look_up
+from agent.sources.acme.persist.looking import Said, Sighting, Zone, look_up
 from agent.sources.acme.persist.zone import zones_of
 from agent.system.names import is_wildcard
 
@@ -24,9 +24,15 @@ if TYPE_CHECKING:
     from agent.sources.acme.source import AcmeSource
 
 WANTED = timedelta(minutes=5)
-"""Between two looks, while a record is missing that somebody waits for."""
+"""Between the first two looks, while a record is missing that somebody waits for."""
 IDLE = timedelta(hours=1)
 """The same, while nobody waits."""
+LONGEST_WANTED = timedelta(hours=4)
+"""Between two looks, when nobody has set a missing record for long."""
+GROWTH = 1.25
+"""Of the pause from look to look: a record is seen when a quarter more has passed than has until it was set."""
+MOST_TIME = timedelta(minutes=4)
+"""For the looks of one go; what is left is looked at in the next one."""
 WELL = timedelta(hours=6)
 """Between two looks at a record that is right."""
 
@@ -41,8 +47,13 @@ def look_at(
         account = persist_account(source, ca, context, ca.account(context))
     except (CaProblem, CaUnreachable) as error:
         raise ca.translated(error, frozenset(), context.now()) from error
-    zone = zones_of(source, context)
-    return [look_at_one(each, account, zone, waiting, context.now()) for each in asked if not context.cancelled]
+    zone, begun = zones_of(source, context), context.now()
+    found = []
+    for each in asked:
+        if context.cancelled or context.now() - begun > MOST_TIME:
+            break
+        found.append(look_at_one(each, account, zone, waiting, context.now()))
+    return found
 
 
 def refuse_if_not_taken(source: AcmeSource, ca: CaContext, context: SourceContext) -> None:
@@ -59,10 +70,29 @@ def persist_account(source: AcmeSource, ca: CaContext, context: SourceContext, a
 def look_at_one(
     before: PersistentLook, account: PersistAccount, zone: Zone, waiting: Collection[str], now: datetime
 ) -> PersistentLook:
-    """Return what the zone has now for the names of one domain, which share a record."""
-    pause = WANTED if any(name in waiting for name in before.names) else IDLE
-    shares = any(map(is_wildcard, before.names))
+    """Return what the zone has now for the names of one domain, which share a record.
+
+    Of a record that is still missing, the next look is later each time: nobody may ever set it.
+    """
+    first = WANTED if any(name in waiting for name in before.names) else IDLE
     said = zone.records(owner_of(before.domain))
+    later = _later(before, first)
+    found = _judged(before, said, account, zone, now, later)
+    still = found.problem is not None and before.problem is not None and found.problem.code == before.problem.code
+    return found if later == first or still else _judged(before, said, account, zone, now, first)
+
+
+def _later(before: PersistentLook, first: timedelta) -> timedelta:
+    """Return the pause after the one before, if the record was missing then; else the first."""
+    if before.problem is None or before.problem.code not in UNSEEN or not before.asked_at or not before.next_at:
+        return first
+    return min(max((before.next_at - before.asked_at) * GROWTH, first), LONGEST_WANTED)
+
+
+def _judged(
+    before: PersistentLook, said: Said | str, account: PersistAccount, zone: Zone, now: datetime, pause: timedelta
+) -> PersistentLook:
+    shares = any(map(is_wildcard, before.names))
     wanted = [Wanted(name, account, now, now + pause, shares) for name in sorted(before.names, key=len)]
     seen = [look_up(zone, said, each) for each in wanted]
     errors = [each.error for each in seen if each.error]
