@@ -175,6 +175,21 @@ class NotInLadder(OperationError):
     ladder: Collection[str]
 
 
+class IssuerNotInSettings(OperationError):
+    """A chain is to be revoked whose CA the settings do not name any more."""
+
+    code = "hand.issuer_not_in_settings"
+    cause = "The chain was issued by {origin}, which none of the sources in use is set to now."
+    where = "source {source}"
+    fix = (
+        'Add [[acme]] with name = "{source}" and directory = "{origin}", then revoke it: no account is needed there, '
+        "since its key can sign that. Until then, have another one served: chainwright reissue --force {name}"
+    )
+    source: str
+    origin: str
+    name: str
+
+
 class ClockBeforeRelease(OperationError):
     """The machine's clock shows an instant before this release was made, which can't be right."""
 

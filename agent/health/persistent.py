@@ -12,6 +12,8 @@ from agent.model.persistent import PersistentLook
 EARLY = timedelta(days=20)
 """Before the end of a record, when it is told."""
 SILENT = "source.persist_silent"
+HASHED = "sha-256/"
+"""In records of draft -02, which hash account and key into one."""
 RENEWED = "Without it nothing is renewed that it proved; what is served stays until its end."
 
 
@@ -29,7 +31,26 @@ def of_records(looks: Iterable[PersistentLook], now: datetime) -> Iterator[Findi
 def _void(look: PersistentLook, problem: Problem) -> Problem:
     if problem.code == SILENT:
         return not_seen(look, problem)
-    return void(look) if look.value != look.right_value else gone(look, problem)
+    changed = what_changed(look.right_value, look.value, look.ca)
+    return void(look, changed) if changed else gone(look, problem)
+
+
+def what_changed(before: str, now: str, ca: str) -> str:
+    """Return a clause on why a record that was right is for somebody else now; empty: it's for the same account."""
+    issuer, account = _issuer_and_account(before)
+    new_issuer, new_account = _issuer_and_account(now)
+    if issuer != new_issuer:
+        return f"it is for the CA {issuer}, and {ca} goes by {new_issuer}"
+    if account == new_account:
+        return ""
+    if HASHED in account or HASHED in new_account:
+        return f"the account at {ca}, or its key, is another one since it was set"
+    return f"it names the account {account}, and the one at {ca} is {new_account} now"
+
+
+def _issuer_and_account(value: str) -> tuple[str, str]:
+    issuer, *parameters = (each.strip() for each in value.split(";"))
+    return issuer, next((each.partition("=")[2] for each in parameters if each.startswith("accounturi=")), "")
 
 
 def _finding(look: PersistentLook, severity: Severity, problem: Problem) -> Finding:
@@ -46,9 +67,9 @@ def gone(look: PersistentLook, problem: Problem) -> Problem:
     return Problem("status.persist_gone", cause, fix=_set(look), effect=RENEWED, retry_at=look.next_at)
 
 
-def void(look: PersistentLook) -> Problem:
-    """Say that a record is of an account or a key of before."""
-    cause = f"The TXT record at {look.record.owner} is void: {look.ca} knows another account, or another key, since it was set."
+def void(look: PersistentLook, changed: str) -> Problem:
+    """Say that a record is of a CA, an account or a key of before. `changed`: a clause that says of which."""
+    cause = f"The TXT record at {look.record.owner} is void: {changed}."
     return Problem("status.persist_void", cause, fix=_set(look), effect=RENEWED, retry_at=look.next_at)
 
 

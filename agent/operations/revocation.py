@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from agent.errors.operations import IssuerNotInSettings, NotInLadder
 from agent.errors.root import PeerUnknown, RevokedBefore
 from agent.errors.usage import UnknownChain
 from agent.model.peer import serial_of
@@ -14,11 +16,15 @@ from agent.pki.revocation import Revocation, RevocationReason
 from agent.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from agent.auth.person import Actor
+    from agent.contract.source import SourceContext
     from agent.engine.engine import Engine
     from agent.model.peer import Peer
     from agent.model.records import ChainRecord
     from agent.operations.locked_state import LockedState
+    from agent.registry.sources import SourceHandle
 
 
 def revoke_at_ca(
@@ -27,21 +33,43 @@ def revoke_at_ca(
     """Have a chain revoked by its CA; what uses it gets one of the next source, and the next pass orders a new one.
 
     `reason` is a CRLReason of RFC 5280 section 5.3.1. Raises `SourceError`, as when chains of this source can't be
-    revoked, `NotInLadder` and `UnknownChain`; nothing has changed then. The lock is free while the CA is asked.
+    revoked, `NotInLadder`, `IssuerNotInSettings` and `UnknownChain`; nothing has changed then. The lock is free while
+    the CA is asked.
     """
     from agent.operations.locked_state import locked_state
-    from agent.operations.sources import source_context
 
     with Store.open_existing(engine.layout) as store:
         loaded, record = store.chains.load(chain), store.chains.record(chain)
     if loaded is None or record is None:
         raise UnknownChain(chain, ())
-    with source_context(engine, record.source, wait, names=list(record.names), chain=chain) as (source, context):
+    with _issuer(engine, record, wait) as (source, context):
         source.revoke(loaded, reason, context)
     with locked_state(engine, wait, actor) as state:
         switches = state.without(chain)
         _mark_revoked(state, record, reason)
         return switches
+
+
+@contextmanager
+def _issuer(engine: Engine, record: ChainRecord, wait: float) -> Iterator[tuple[SourceHandle, SourceContext]]:
+    """Yield the source that is set to the CA of a chain, whatever its table is called now.
+
+    Raises `NotInLadder`, `IssuerNotInSettings` and `LockHeld`.
+    """
+    from agent.operations.sources import source_contexts
+
+    def may(each: SourceHandle) -> bool:
+        return each.origin == record.origin if record.origin else record.source in {each.name, each.group}
+
+    about = {"names": list(record.names), "chain": record.id}
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(source_contexts(engine, may, record.source, wait, **about))
+        except NotInLadder as error:
+            if not record.origin:
+                raise
+            raise IssuerNotInSettings(record.source, record.origin, record.names[0]) from error
+        yield next((each for each in found if each[0].name == record.source), found[0])
 
 
 def revocation_effects(state: LockedState, serial: str) -> RevocationEffects:

@@ -413,6 +413,7 @@ EXAMPLES: list[AgentError] = [
     operations.ClockNeverSet(datetime(2099, 1, 1, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)),
     operations.ClockBeforeRelease(datetime(1970, 1, 1, 0, 0, 30, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)),
     operations.NotInLadder("acme", ["uploaded", "local"]),
+    operations.IssuerNotInSettings("second", "https://ca.example/directory", "www.example.com"),
     # Deployment
     ProbeFailed(ENDPOINT, "nobody listens there (connection refused)", dead=True),
     NewSessionsFail(ENDPOINT, "the call was taken, and nothing in it was answered"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from agent.errors.persist import OtherAccount, RecordMissing, ServersSilent
-from agent.health.persistent import of_records
+from agent.health.persistent import of_records, what_changed
 from agent.model.finding import Severity
 from agent.model.persistent import PersistentLook
 
@@ -45,3 +45,22 @@ def test_what_was_right_and_is_no_longer_is_told_with_the_new_record() -> None:
     assert told(replace(RIGHT, problem=OTHER, right_value=before)) == [(Severity.WARNING, "status.persist_void", FIX)]
     silent = ServersSilent(*ABOUT, "there was no answer").problem
     assert [code for _, code, _ in told(replace(RIGHT, problem=silent))] == ["status.persist_silent"]
+
+
+def test_a_void_record_is_told_with_what_has_changed() -> None:
+    url, other = "accounturi=https://ca.example/acct/7", "accounturi=https://ca.example/acct/6"
+    hashed, later = "accounturi=x:sha-256/abc", "accounturi=x:sha-256/def"
+
+    def said(before: str) -> str:
+        return what_changed(f"ca.example; {before}", f"ca.example; {url}; policy=wildcard", "Some CA")
+
+    assert what_changed(f"old.example; {other}", VALUE, "Some CA") == (
+        "it is for the CA old.example, and Some CA goes by ca.example"
+    )
+    assert said(other) == (
+        "it names the account https://ca.example/acct/6, and the one at Some CA is https://ca.example/acct/7 now"
+    )
+    assert what_changed(f"ca.example; {hashed}", f"ca.example; {later}", "Some CA") == (
+        "the account at Some CA, or its key, is another one since it was set"
+    )
+    assert said(url) == "", "it only has to prove more: what is missing is told"

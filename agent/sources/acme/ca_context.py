@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors.acme import (
     WHERE,
+    AcmeError,
     CaBusy,
     CaFailed,
     CaRefused,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from agent.contract.source import SourceContext, Watch
-    from agent.errors.acme import AcmeError
     from agent.pki.chain import Chain
     from agent.sources.acme.messages import Account, RenewalInfo
     from agent.sources.acme.preflight import Findings, Preflight
@@ -52,6 +52,9 @@ REASONS = {
     "privilegeWithdrawn": 9,
 }
 """CRLReason -> number (RFC 5280 section 5.3.1): those that are about a certificate that isn't a CA's, and for good."""
+
+NOT_OURS = frozenset({"unauthorized", "accountDoesNotExist"})
+"""What CAs answer to a revocation for an account that has not ordered the chain, or is over."""
 
 
 def ca_context_of(source: AcmeSource, context: SourceContext) -> CaContext:
@@ -166,23 +169,30 @@ class CaContext:
         return found
 
     def revoke(self, chain: Chain, reason: str, context: SourceContext) -> None:
-        """Have a chain revoked: for the account, or with its own key where another account has ordered it.
+        """Have a chain revoked: for the account, or with its own key where another account has ordered it or there is none.
 
         Raises `AcmeError`.
         """
         if reason not in REASONS:
             raise RevocationRefused(self._source.ca, f"{reason} is none of {', '.join(REASONS)}")
         try:
-            self.account(context)
-            try:
-                self.client.revoke(context, chain.leaf, REASONS[reason])
-            except CaProblem as error:
-                if error.problem.type != "unauthorized":
-                    raise
+            if not self._revoked_for_the_account(chain, reason, context):
                 self.client.revoke(context, chain.leaf, REASONS[reason], chain.key)
         except (CaProblem, CaUnreachable) as error:
             found = self.translated(error, frozenset(chain.names), context.now())
             raise _of_a_person(found) from error
+
+    def _revoked_for_the_account(self, chain: Chain, reason: str, context: SourceContext) -> bool:
+        try:
+            self.account(context)
+            self.client.revoke(context, chain.leaf, REASONS[reason])
+        except CaProblem as error:
+            if error.problem.type not in NOT_OURS:
+                raise
+            return False
+        except AcmeError:  # no account can be had as the settings are; the key of the chain needs none
+            return False
+        return True
 
     def translated(
         self,

@@ -172,3 +172,34 @@ def test_a_ca_with_a_key_of_its_own_is_answered_by_nginx_from_files(pebble_with)
         assert appliance.terminal.run("acme", "rekey").returncode == 0
         appliance.terminal.run("reissue", SITE)
         appliance.assert_certified(SITE)
+
+
+def test_a_chain_is_revoked_by_the_ca_that_issued_it_whatever_its_table_is_called(
+    appliance: TwoCas, misbehaving: Misbehaving
+):
+    misbehaving.answers("/order-plz", limited())
+    appliance.apply()
+    misbehaving.heals()
+    table_of_it = appliance.layout.conf_d / "second.toml"
+    text = table_of_it.read_text()
+    assert appliance.second
+    url = appliance.second.directory_url
+
+    table_of_it.unlink()
+    gone = appliance.terminal.run("revoke", SITE, "--yes")
+    assert gone.returncode == 1
+    cause, fix = gone.stderr.splitlines()
+    assert cause == (
+        f"Error: source second: The chain was issued by {url}, which none of the sources in use is set to now."
+    )
+    assert fix == (
+        f'Add [[acme]] with name = "second" and directory = "{url}", then revoke it: no account is needed there, since '
+        f"its key can sign that. Until then, have another one served: chainwright reissue --force {SITE}"
+    )
+    assert appliance.sources() == {SITE: "second"}
+
+    table_of_it.write_text(text.replace('"second"', '"renamed"') + "agree_terms = false\n")
+    revoked = appliance.terminal.run("revoke", SITE, "--reason", "keyCompromise", "--yes")
+    assert "is revoked." in revoked.stderr
+    with appliance.store() as store:
+        assert [each.source for each in store.chains.records() if each.revoked_at] == ["second"]
