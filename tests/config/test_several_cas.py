@@ -85,7 +85,7 @@ def test_errors_of_one_of_several_cas_name_its_table(appliance: ToyAppliance):
     problem = raised.value.problem
     assert problem.where == "zerossl"
     where = '[acme.external_account] of [[acme]] name = "zerossl"'
-    assert problem.fix == f"Correct kid and hmac_key in {where}; they may be too old, then get new ones."
+    assert problem.fix == f"Correct kid, hmac_key and algorithm in {where}; they may be too old, then get new ones."
 
 
 def test_commands_about_an_account_name_the_ca_where_there_are_several(appliance: ToyAppliance):
