@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, cast
 from agent.errors.base import AgentError
 from agent.errors.plugin import PluginError
 from agent.errors.source import SourceError
-from agent.sources.acme.takeover import account_thumbprint
-from agent.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +36,9 @@ def ca_problems(layout: Layout, settings: Settings) -> Iterator[Problem]:
 
 def _with_account(layout: Layout, settings: Settings) -> frozenset[str]:
     """Return the CAs that have an account already, which need no external one any more."""
+    from agent.sources.acme.takeover import account_thumbprint
+    from agent.store import Store
+
     cas: list[SourceHandle] = [each for each in settings.rungs.values() if each.group == ACME]
     with suppress(AgentError), Store.open_read_only(layout) as store:
         return frozenset(each.name for each in cas if account_thumbprint(each, store.memories))
