@@ -83,6 +83,8 @@ ALLOWED = {
     "plugins/sstp/run_sstpd.py": 8,
     "plugins/sstp/sessions.py": 3,
     "plugins/webui/start_process.py": 3,
+    # A directory of its own, followed by no link, to lock it
+    "plugins/dns_command/acme_sh.py": 1,
     # A file that an administrator names on the command line
     "plugins/ikev2/commands.py": 1,
 }
