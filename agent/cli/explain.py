@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from agent.model.need import Need
     from agent.model.observed import ObservedState
     from agent.model.pin import Pin
-    from agent.planning.binding import Evidence
+    from agent.planning.evidence import Evidence
     from agent.planning.explanation import Rung
     from agent.report import Snapshot
     from agent.store import Store

@@ -28,7 +28,7 @@ from agent.model.persistent import proved
 from agent.model.resolved import by_module
 from agent.model.root import RootPhase, signers
 from agent.planning import ClockDoubt, Declared, State
-from agent.planning.binding import Evidence
+from agent.planning.evidence import Evidence
 from agent.registry.dns_solvers import dns_zones
 from agent.registry.hooks import Hooks
 from agent.registry.listeners import listeners_of

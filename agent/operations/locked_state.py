@@ -19,8 +19,9 @@ from agent.model.events import Event, EventKind
 from agent.model.need import Need
 from agent.model.pin import Pin
 from agent.operations.effects import Switch
-from agent.planning.binding import Evidence, bind
+from agent.planning.binding import bind
 from agent.planning.comparison import Outranked, outranked
+from agent.planning.evidence import Evidence
 from agent.store import Store
 from agent.system.lock import held
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from agent.model.need import Need
-from agent.planning.binding import Evidence, rank
+from agent.planning.evidence import Evidence
+from agent.planning.ranking import rank
 
 
 class Alternatives:

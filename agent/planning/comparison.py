@@ -12,7 +12,8 @@ from agent.model.fitting import could_serve, is_pinned
 from agent.model.handover import ends_soon, urgency
 from agent.model.need import Need
 from agent.model.records import UPLOADED, ChainRecord
-from agent.planning.binding import Evidence, closeness, is_refused, wildcard_for
+from agent.planning.evidence import Evidence
+from agent.planning.ranking import closeness, is_refused, wildcard_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ from agent.model.binding import Binding
 from agent.model.handover import ends_soon, hands_over_at
 from agent.model.need import Need
 from agent.model.records import UPLOADED, ChainRecord
-from agent.planning.binding import Evidence, outlook, rank, state_of
+from agent.planning.binding import outlook
+from agent.planning.evidence import Evidence, state_of
+from agent.planning.ranking import rank
 from agent.planning.turns import turn
 from agent.registry.sources import SourceHandle, offer_or_reason
 

@@ -14,7 +14,7 @@ from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal,
 from agent.model.handover import ends_soon, serves_on, turning_points
 from agent.model.need import Need
 from agent.planning.actions import Action, Deploy, Look, Retire, Settle
-from agent.planning.binding import RankedChain, rank
+from agent.planning.ranking import RankedChain, rank
 from agent.planning.state import WAITING_AGAIN, Declared, State
 
 APART = "+"

@@ -17,8 +17,9 @@ from agent.model.handover import deadlines_of, ends_soon, turning_points
 from agent.model.need import Need, Request
 from agent.model.records import UPLOADED, ChainRecord, OrderRecord
 from agent.planning.actions import Obtain
-from agent.planning.binding import is_refused, state_of
+from agent.planning.evidence import state_of
 from agent.planning.kept_keys import reuse_of
+from agent.planning.ranking import is_refused
 from agent.planning.renewal import safety_floor
 from agent.planning.state import WAITING_AGAIN, State
 from agent.planning.turns import Turn, turn

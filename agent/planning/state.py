@@ -21,7 +21,7 @@ from agent.model.root import CrossCertificate, RootRecord
 from agent.model.tlsa import TlsaLook
 from agent.pki.key import KeyType
 from agent.pki.revocation import Revocation, RevocationList
-from agent.planning.binding import Evidence
+from agent.planning.evidence import Evidence
 
 WAITING_AGAIN = timedelta(seconds=60)
 """How soon the daemon looks again for a service that wasn't running, and for an order that another process has."""

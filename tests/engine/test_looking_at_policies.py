@@ -23,7 +23,7 @@ from agent.engine.policy_questions import (
 )
 from agent.model.need import Need
 from agent.planning import AskPolicies, State, plan
-from agent.planning.binding import Evidence
+from agent.planning.evidence import Evidence
 from agent.store import Store
 from agent.system.http_exchange import HttpAnswer
 from agent.system.layout import Layout

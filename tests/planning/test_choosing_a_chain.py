@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from agent.model.binding import Binding, LadderPosition
 from agent.pki.chain import KeyType, Purpose
-from agent.planning.binding import bind, rank, state_of
+from agent.planning.binding import bind
+from agent.planning.evidence import state_of
+from agent.planning.ranking import rank
 from agent.system.names import covers_all
 from support.fakes.ladder import (
     DAY,

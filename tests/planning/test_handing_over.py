@@ -18,8 +18,9 @@ from agent.model.deployment import Deployment, Outcome, Refusal, RefusedKind
 from agent.model.handover import hands_over_at, margin
 from agent.model.need import Need
 from agent.planning import Declared, Deploy, Obtain, Plan, State, plan
-from agent.planning.binding import Evidence, bind
+from agent.planning.binding import bind
 from agent.planning.comparison import outranked
+from agent.planning.evidence import Evidence
 from agent.planning.explanation import rungs
 from agent.planning.renewal import renewal_instant, safety_floor
 from agent.planning.retries import SOONEST, before_deadlines

@@ -14,7 +14,7 @@ from agent.model.peer import LIFETIME, Peer
 from agent.model.records import ChainRecord, Watch
 from agent.pki.purpose import Purpose
 from agent.planning import Deploy, Inquire, Look, Obtain, SignAgain, State, plan
-from agent.planning.binding import Evidence
+from agent.planning.evidence import Evidence
 from agent.planning.state import Declared
 from support.cas.certificates import DAY, NOW
 from support.fakes.ladder import LADDER, LOCAL, ROOT, Toy, evidence, failed, local, need, toy

@@ -32,7 +32,7 @@ from agent.planning import (
     plan,
     plan_json,
 )
-from agent.planning.binding import Evidence
+from agent.planning.evidence import Evidence
 from support.fakes.ladder import (
     DAY,
     LADDER,

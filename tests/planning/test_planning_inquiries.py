@@ -11,7 +11,7 @@ import pytest
 from agent.model.need import Need
 from agent.model.records import ChainRecord, Watch
 from agent.planning import Inquire, Obtain, Plan, State, describe, plan, plan_json
-from agent.planning.binding import Evidence, state_of
+from agent.planning.evidence import Evidence, state_of
 from support.fakes.ladder import DAY, LOCAL, NOW, UPLOADED, Toy, evidence, failed, local, need, toy, upload
 
 HOUR = timedelta(hours=1)

@@ -11,7 +11,7 @@ from agent.model.binding import Binding
 from agent.model.need import Need
 from agent.model.persistent import PersistentLook, proved
 from agent.planning.actions import LookAtRecords, action_json, describe
-from agent.planning.binding import Evidence
+from agent.planning.evidence import Evidence
 from agent.planning.records import AFTER_ONE_GO, MOST_LOOKS, record_looks
 from agent.planning.state import ClockDoubt, State
 from agent.registry.sources import SourceHandle

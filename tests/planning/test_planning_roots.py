@@ -26,7 +26,7 @@ from agent.planning import (
     describe,
     plan,
 )
-from agent.planning.binding import Evidence
+from agent.planning.evidence import Evidence
 from agent.planning.root_life import depending_in, hand_over_instant, last_signing_instant, signing_instant
 from support.cas.certificates import DAY, NOW
 

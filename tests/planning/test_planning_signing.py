@@ -10,7 +10,7 @@ from agent.model.peer import LIFETIME, Peer
 from agent.pki.purpose import Purpose
 from agent.pki.revocation import Revocation, RevocationList, RevocationReason
 from agent.planning import ListRevoked, Plan, SignAgain, State, action_json, describe, plan
-from agent.planning.binding import Evidence
+from agent.planning.evidence import Evidence
 from support.cas.certificates import DAY, NOW
 from support.fakes.ladder import signed_by
 

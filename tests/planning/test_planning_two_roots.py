@@ -20,7 +20,7 @@ from agent.planning import (
     describe,
     plan,
 )
-from agent.planning.binding import Evidence
+from agent.planning.evidence import Evidence
 from support.cas.certificates import DAY, NOW
 from support.fakes.ladder import LOCAL, need
 

@@ -13,7 +13,7 @@ from agent.model.need import Need, Request
 from agent.model.root import Signer
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.key import KeyKind
-from agent.planning.binding import Evidence
+from agent.planning.evidence import Evidence
 from agent.planning.renewal import renewal_instant
 from agent.registry.sources import SourceHandle
 from agent.sources import LocalSource, UploadedSource
