@@ -22,6 +22,7 @@ import dns.tsig
 import dns.update
 
 from support.cas.program import Program, tail
+from support.waiting import until
 
 TTL = 60
 
@@ -76,9 +77,15 @@ class ServerProgram(Program):
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
         try:
+            until(self._is_stopped, what="each of its threads has stopped")  # one may have answered until then
             yield
         finally:
             self._process.send_signal(signal.SIGCONT)
+
+    def _is_stopped(self) -> bool:
+        assert self._process
+        states = Path(f"/proc/{self._process.pid}/task").glob("*/stat")
+        return all(each.read_text().rpartition(")")[2].split()[0] == "T" for each in states)
 
     def control(self, *argv: object) -> None:
         """Run its control program."""
