@@ -16,6 +16,7 @@ from agent.errors.http01 import AnsweredByAnother
 from agent.errors.limits import RateLimitAhead
 from agent.errors.preflight import PreflightStopped
 from agent.errors.validation import ValidationFailed
+from agent.sources.acme.account_admin import AccountAdmin
 from agent.sources.acme.challenges.track_record import TrackRecord
 from agent.sources.acme.limit_rules import LETS_ENCRYPT
 from agent.sources.acme.limits import Limits
@@ -72,6 +73,16 @@ def test_what_is_certain_to_fail_stops_the_order_before_the_ca_is_asked(at: Open
     assert stopped.value.failed == {NAME}
     assert not stopped.value.counts
     assert forbidding.requests("/order-plz") == []
+
+
+def test_who_looks_beforehand_is_told_that_no_method_helps_where_caa_forbids_it(at: Opened, forbidding):
+    orderer, _clock = looking(at, forbidding)
+    seen = AccountAdmin(orderer.source, orderer.context, "acme").look([NAME, "fine.chain.dev"])
+    assert seen.would_fail
+    assert {(each.name, each.how) for each in seen.ways if each.obstacle is None} == {
+        (NAME, "what stops the order is mended"),
+        ("fine.chain.dev", ""),
+    }
 
 
 def test_a_stopped_order_is_looked_at_again_soon_and_then_later(at: Opened, forbidding):

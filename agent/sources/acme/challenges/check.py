@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,12 +62,13 @@ def check(
     prospects.bar(found.bars)
     prospects.look_at_all(names, context.now())
     lacking = [name for name in names if prospects.choice(name) is None]
+    stopped = {each.name for each in found.stops}
     seen = Findings(tuple(each for each in found.all if not each.methods or each.name in lacking or not each.certain))
     none = None if account else ca.why_no_account(context)
     said = [line for each in [*never, *([none] if none else [])] for line in two_lines("stops", each.problem)]
     said += [*_stops(source.ca, prospects, lacking, context), *(f"warns  {each}" for each in warned)]
     return Check(
-        ways=tuple(_way(name, each) for name in names for each in prospects.of(name)),
+        ways=tuple(_way(name, each, stopped) for name in names for each in prospects.of(name)),
         lines=(*said, *(lines(seen) if seen.all or not said else [])),
         would_fail=bool(never or none or lacking or found.stops),
     )
@@ -82,9 +83,11 @@ def _cure(name: str) -> str:
     return 'A local chain serves it. For the CA of a company that certifies it: names = "any" in its table.'
 
 
-def _way(name: str, prospect: Prospect) -> Way:
+def _way(name: str, prospect: Prospect, stopped: Collection[str]) -> Way:
+    """Return what there is to say of a method; `stopped`: names of which no order is placed, whatever the method."""
     missing = None if prospect.works else obstacle(name, prospect)
-    return Way(name=name, method=prospect.method.type, obstacle=missing, how="" if missing else prospect.how)
+    how = "what stops the order is mended" if {name, ""} & {*stopped} else prospect.how
+    return Way(name=name, method=prospect.method.type, obstacle=missing, how="" if missing else how)
 
 
 def _stops(authority: str, prospects: Prospects, lacking: Sequence[str], context: SourceContext) -> Iterator[str]:
