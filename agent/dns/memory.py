@@ -17,6 +17,8 @@ KEPT = 300.0
 """Seconds that an answer is kept."""
 SILENCE_KEPT = 60.0
 """Seconds after which servers that didn't answer are asked again."""
+MOST_KEPT = 10_000
+"""Answers; before there are more, those whose time is over are forgotten, and where that brings nothing, all are."""
 ENOUGH = 3
 """Names that servers were silent about, one after the other, before they count as silent: one may have a cause of its own."""
 
@@ -44,6 +46,7 @@ class Memory:
         future: Future[Any] = Future()
         future.set_result(value)
         with self._lock:
+            self._make_room()
             self._kept[key] = (self._clock() + seconds, future)
 
     def recall(self, key: Hashable, find: Callable[[], V], seconds: float = KEPT) -> V:
@@ -52,6 +55,7 @@ class Memory:
             until, future = self._kept.get(key, (0.0, None))
             first = future is None or self._clock() >= until
             if first:
+                self._make_room()
                 future = Future()
                 self._kept[key] = (self._clock() + seconds, future)
         assert future is not None
@@ -59,6 +63,13 @@ class Memory:
             self._find(key, future, find)
         found: V = future.result()
         return found
+
+    def _make_room(self) -> None:
+        if len(self._kept) >= MOST_KEPT:
+            now = self._clock()
+            self._kept = {key: each for key, each in self._kept.items() if now < each[0]}
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
 
     def _find(self, key: Hashable, future: Future[Any], find: Callable[[], V]) -> None:
         try:
