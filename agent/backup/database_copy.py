@@ -87,7 +87,7 @@ def _strip(copy: Connection) -> None:
         copy.execute(f"delete from {table}")  # noqa: S608
     places = ", ".join("?" for _ in META_CARRIED)
     copy.execute(f"delete from meta where key not in ({places})", META_CARRIED)  # noqa: S608
-    copy.execute("update orders set lease_process = null, lease_at = null")
+    copy.execute("update orders set lease_process = null, lease_at = null, lease_beat = null")
     copy.commit()
 
 

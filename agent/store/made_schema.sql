@@ -98,7 +98,7 @@ CREATE TABLE "orders" (
    "settings_digest" TEXT,
    "sealed_state" BLOB,
    "lease_process" TEXT,
-   "lease_at" TEXT, "tried_at" TEXT, "elsewhere" TEXT, "lasting" INTEGER,
+   "lease_at" TEXT, "tried_at" TEXT, "elsewhere" TEXT, "lasting" INTEGER, "lease_beat" INTEGER,
    PRIMARY KEY ("request", "source")
 )
 

@@ -435,3 +435,9 @@ def m042_challenge_windows(db: Database) -> None:
         not_null={"source", "request", "ports", "names", "argv", "seconds", "process", "at", "attempts", "failed"},
     )
     _distrust_after_changes(db, "challenge_windows")
+
+
+@migrations()
+def m043_lease_beat(db: Database) -> None:
+    """The seconds since boot at which the holder of a lease was seen: no setting of the clock lets it lapse."""
+    db.table("orders").add_column("lease_beat", int)

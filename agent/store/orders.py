@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ UNNEEDED = timedelta(days=8)
 """An order for a request that no module needs any more is kept so long after its next try would have been."""
 LEASE = timedelta(seconds=60)
 """A lease whose holder hasn't renewed it for so long is taken over."""
+LEASES = "select request, source, lease_process, lease_at, lease_beat from orders where lease_process != ''"
 COLUMNS = "request, source, attempts, retry_at, problem, permanent, settings_digest, tried_at, elsewhere, lasting"
 ASK_AGAIN = (
     "insert into reissues (request, asked_at, forced, chains)"
@@ -38,9 +40,11 @@ STILL_WANTED = (
 class Orders:
     """The table `orders`."""
 
-    def __init__(self, database: Connection, sealer: Sealer) -> None:
+    def __init__(self, database: Connection, sealer: Sealer, beat: Callable[[], float] = time.monotonic) -> None:
+        """`beat`: returns seconds that no setting of the clock changes, the same in all processes of a boot."""
         self._database = database
         self._sealer = sealer
+        self._beat = beat
 
     def records(self) -> list[OrderRecord]:
         """Return every order that is remembered."""
@@ -151,35 +155,49 @@ class Orders:
 
     def lease(self, request: str, source: str, now: datetime) -> bool:
         """Take the order for this process. False while another living process has it. Call inside `Store.write`."""
-        query = "select request, source, lease_process, lease_at from orders where request = ? and source = ?"
-        known = self._database.decoded("orders", lambda row: _is_of_another(row, now), query, [request, source])
+        query = f"{LEASES} and request = ? and source = ?"
+        known = self._database.decoded("orders", lambda row: self._is_of_another(row, now), query, [request, source])
         if any(known):
             return False
-        self._put(request, source, {"lease_process": process_name(), "lease_at": written(now)})
+        holder = {"lease_process": process_name(), "lease_at": written(now), "lease_beat": int(self._beat())}
+        self._put(request, source, holder)
         return True
 
     def renew(self, now: datetime) -> None:
         """Show that the holder of all leases of this process lives."""
-        self._database.execute("update orders set lease_at = ? where lease_process = ?", [written(now), process_name()])
+        query = "update orders set lease_at = ?, lease_beat = ? where lease_process = ?"
+        self._database.execute(query, [written(now), int(self._beat()), process_name()])
 
     def release(self, request: str, source: str) -> None:
         """Give the lease back."""
         self._database.execute(
-            "update orders set lease_process = null, lease_at = null where request = ? and source = ?",
+            "update orders set lease_process = null, lease_at = null, lease_beat = null where request = ? and source = ?",
             [request, source],
         )
 
     def leased(self, now: datetime) -> set[tuple[str, str]]:
         """Return `(request, source)` of the orders that a living process works at."""
-        query = "select request, source, lease_process, lease_at from orders where lease_process != ''"
-        leases = self._database.decoded("orders", lambda row: _lease(row, now), query)
+        leases = self._database.decoded("orders", lambda row: (_key(row), self._holds(row, now)), LEASES)
         return {key for key, holds in leases if holds}
 
     def worked_at_by(self, now: datetime) -> int | None:
         """Return another process, which lives, that works at an order; None: there is none."""
-        query = "select request, source, lease_process, lease_at from orders where lease_process != ''"
-        found = self._database.decoded("orders", lambda row: _is_of_another(row, now) and row["lease_process"], query)
+        found = self._database.decoded(
+            "orders", lambda row: self._is_of_another(row, now) and row["lease_process"], LEASES
+        )
         return next((pid_of(process) for process in found if process), None)
+
+    def _holds(self, row: Mapping[str, Any], now: datetime) -> bool:
+        """Whether a lease counts. An earlier version has noted only what the clock showed: one from the future doesn't."""
+        since, beat = read(row["lease_at"]), row["lease_beat"]
+        if beat is not None:
+            is_fresh = int(beat) <= self._beat() < int(beat) + LEASE.total_seconds()
+        else:
+            is_fresh = since is not None and is_recent(since, now, LEASE)
+        return is_fresh and is_alive(row["lease_process"])
+
+    def _is_of_another(self, row: Mapping[str, Any], now: datetime) -> bool:
+        return row["lease_process"] != process_name() and self._holds(row, now)
 
     def _put(self, request: str, source: str, values: dict[str, Any]) -> None:
         """Set some columns of a row, which is made if need be. The columns' names are this file's own."""
@@ -192,19 +210,8 @@ class Orders:
         )
 
 
-def _holds(process: str, since: str | None, now: datetime) -> bool:
-    """Whether a lease counts. One from the future doesn't: the clock was set back."""
-    held_at = read(since)
-    return held_at is not None and is_recent(held_at, now, LEASE) and is_alive(process)
-
-
-def _is_of_another(row: dict[str, Any], now: datetime) -> bool:
-    process = row["lease_process"]
-    return bool(process) and process != process_name() and _holds(process, row["lease_at"], now)
-
-
-def _lease(row: dict[str, Any], now: datetime) -> tuple[tuple[str, str], bool]:
-    return (row["request"], row["source"]), _holds(row["lease_process"], row["lease_at"], now)
+def _key(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["request"], row["source"]
 
 
 def _reissue(row: dict[str, Any]) -> tuple[str, frozenset[str]]:

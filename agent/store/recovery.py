@@ -53,7 +53,7 @@ OF_ANOTHER_TIME = (
     "delete from sessions",
     "delete from tokens",
     "delete from devices",
-    "update orders set lease_process = null, lease_at = null",
+    "update orders set lease_process = null, lease_at = null, lease_beat = null",
     "update jobs set ended_at = coalesce(ended_at, started_at), exit_code = coalesce(exit_code, 1)",
     "delete from endpoints",
     "delete from meta where key in ('trusted', 'seen', 'looks', 'next at', 'beside names at', 'checked at')",

@@ -91,7 +91,7 @@ COLUMNS: Mapping[str, str] = {
     "needs": "module slot need",
     "observations": "kind owner subject state why severity? fix mends:int since? attempts:int tried_at? retry_at? said",
     "orders": "request source attempts:int? retry_at? problem? permanent:int? settings_digest? sealed_state:bytes?"
-    " lease_process? lease_at? tried_at? elsewhere? lasting:int?",
+    " lease_process? lease_at? tried_at? elsewhere? lasting:int? lease_beat:int?",
     "overrides": "template text since",
     "peers": "sha256 module label root names not_before not_after certificate csr created_at revoked_at? serial"
     " purposes replaced_at? reason? retry_at? problem? tried_at? key_type",

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from agent.engine.write_queue import DirectWriter
 from agent.errors.challenges import WindowUnopened
 from agent.errors.settings import SettingsRefused
 from agent.model.challenge_windows import REMEMBERED
+from agent.model.dns_record import DnsRecord
 from agent.store import Store
 from agent.system.command import Command
 from agent.testing.appliance import Appliance
@@ -182,6 +184,18 @@ def test_nothing_stays_open_after_a_kill_between_two_writes(
     assert [each for each in box.calls if each.startswith("close")] == ["close 00000001 none"] * (at + kept)
 
 
+def in_another_process(work: Callable[[], object]) -> int:
+    """Do it in a process of its own; return its exit code, 1 where it raises."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        with suppress(BaseException):
+            work()
+            code = 0
+        os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 @pytest.mark.parametrize("action", ["open", "close"])
 def test_nothing_stays_open_after_a_kill_while_a_command_runs(box: Walled, action: str):
     def work() -> None:
@@ -231,6 +245,30 @@ def test_what_a_living_order_needs_is_left_open_and_what_another_process_left_is
             store.orders.release(*KEY)
         box.apply()
     assert box.open_ways == []
+
+
+@pytest.mark.parametrize("step", [-timedelta(days=400), timedelta(hours=1), timedelta(days=400)], ids=str)
+def test_what_a_living_order_needs_is_left_alone_when_the_clock_is_set_before_its_next_sign_of_life(
+    box: Walled, step: timedelta
+):
+    record = DnsRecord(
+        solver="gone",
+        zone="",
+        name="_acme-challenge.example.com",
+        value="x",
+        domain="example.com",
+        request=KEY[0],
+        source=KEY[1],
+        at=box.clock(),
+    )
+    with box.store() as store:
+        with store.write():
+            assert store.orders.lease(*KEY, box.clock())
+            store.dns_records.put([record])
+        box.windows(store).open(window(1), box.own)
+        box.clock.offset += step
+        ended = in_another_process(box.apply)
+        assert (ended, box.open_ways, store.dns_records.all()) == (0, ["firewall-00000001"], [record])
 
 
 def test_two_processes_at_one_ca_lose_no_row_of_each_other(box: Walled):

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,7 +51,7 @@ from agent.store import migrations as steps
 from agent.store.copies import DAILY, make_copy
 from agent.store.deployments import TransactionRow
 from agent.store.modules import ModuleRecord
-from agent.store.orders import LEASE, process_name
+from agent.store.orders import LEASE, Orders, process_name
 from agent.store.sealing import Sealer
 from agent.system.layout import Layout
 from agent.system.modes import places_of_state, repaired
@@ -575,16 +576,40 @@ def test_a_living_process_keeps_its_lease_as_long_as_it_renews_it(store: Store):
             assert store.orders.lease(*key, NOW)
             assert store.orders.lease(*key, NOW), "its own"
             store.database.execute("update orders set lease_process = ?", [as_process(neighbour.pid)])
-            assert not store.orders.lease(*key, NOW + LEASE - timedelta(seconds=1))
+            assert not orders_after(store, LEASE - timedelta(seconds=2)).lease(*key, NOW)
             assert store.orders.leased(NOW) == {key}
-            store.orders.renew(NOW + LEASE)
-            assert store.orders.leased(NOW + LEASE) == set(), "only the holder renews it"
-            assert store.orders.lease(*key, NOW + LEASE)
-            store.orders.renew(NOW + 2 * LEASE)
-        assert store.orders.leased(NOW + 2 * LEASE) == {key}
+            later = orders_after(store, LEASE)
+            later.renew(NOW)
+            assert later.leased(NOW) == set(), "only the holder renews it"
+            assert later.lease(*key, NOW)
+            later = orders_after(store, 2 * LEASE)
+            later.renew(NOW)
+        assert later.leased(NOW) == {key}
     finally:
         neighbour.kill()
         neighbour.wait()
+
+
+@pytest.mark.parametrize("step", [-9000 * HOUR, -HOUR, HOUR, 9000 * HOUR], ids=str)
+def test_a_lease_is_kept_when_the_clock_is_set(store: Store, step: timedelta):
+    with store.write():
+        assert store.orders.lease("r", "acme", NOW)
+        assert store.orders.leased(NOW + step) == {("r", "acme")}
+        store.database.execute("update orders set lease_process = ?", [as_process(1)])
+        assert not store.orders.lease("r", "acme", NOW + step)
+
+
+def test_a_lease_that_an_earlier_version_has_noted_is_kept_as_long_as_the_clock_says(store: Store):
+    with store.write():
+        store.orders.lease("r", "acme", NOW)
+        store.database.execute("update orders set lease_beat = null")
+    assert store.orders.leased(NOW + LEASE - timedelta(seconds=1)) == {("r", "acme")}
+    assert store.orders.leased(NOW + LEASE) == store.orders.leased(NOW - HOUR) == set()
+
+
+def orders_after(store: Store, passed: timedelta) -> Orders:
+    """Return the table as it is read when so much time has passed."""
+    return Orders(store.database, store.sealer, lambda: time.monotonic() + passed.total_seconds())
 
 
 @pytest.mark.parametrize("how", ["dead", "of an earlier boot", "from the future"])
@@ -592,10 +617,10 @@ def test_a_lease_that_nobody_holds_any_more_is_taken_over(store: Store, how: str
     ended = subprocess.Popen(["true"])
     ended.wait()
     holders = {"dead": as_process(ended.pid), "of an earlier boot": "1@a0a0", "from the future": as_process(1)}
-    at = NOW + HOUR if how == "from the future" else NOW
     with store.write():
-        store.orders.lease("r", "acme", at)
-        store.database.execute("update orders set lease_process = ?", [holders[how]])
+        store.orders.lease("r", "acme", NOW)
+        beat = int(time.monotonic()) + 3600 if how == "from the future" else int(time.monotonic())
+        store.database.execute("update orders set lease_process = ?, lease_beat = ?", [holders[how], beat])
         assert store.orders.leased(NOW) == set()
         assert store.orders.lease("r", "acme", NOW)
         assert store.orders.leased(NOW) == {("r", "acme")}
