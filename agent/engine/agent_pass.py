@@ -18,12 +18,14 @@ from agent.engine import conditions, dns_leftovers, window_leftovers
 from agent.engine.bus import Bus
 from agent.engine.clock_notes import clock_doubt, irrevocable_from
 from agent.engine.closing import bound_chains, close_pass
+from agent.engine.deferred_orders import looked_at_again
 from agent.engine.deploying import Deploying
 from agent.engine.orders import obtain_at_once
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
 from agent.engine.recheck import Recheck, to_recheck
 from agent.engine.source_context import SourceServices
 from agent.engine.unjudged import judge_unjudged
+from agent.errors.challenges import AnotherNode
 from agent.errors.deploy import NotTakenUp, StartFailed
 from agent.model.binding import Binding
 from agent.model.events import Event, EventKind
@@ -160,6 +162,7 @@ class Pass:
             self._store.deployments.reset_backoff(SEEN_ON_THE_WIRE, self._clock())
             dns_leftovers.reset_backoff(self._store)
             window_leftovers.reset_backoff(self._store)
+            self._store.orders.try_again(AnotherNode.code, self._clock())
 
     def perform(self, *, windows: bool, boot: bool = False) -> None:
         """Do all that is due and needs no network."""
@@ -298,4 +301,6 @@ class Pass:
     def _state(self, now: datetime) -> State:
         doubt = clock_doubt(self._clock, self.rungs, now)
         known = state_of(self._inputs, self._store, now, self._deferred, doubt)
-        return replace(known, irrevocable_from=irrevocable_from(self._clock, now))
+        orders = {key: looked_at_again(each, now) for key, each in known.evidence.orders.items()}
+        evidence = replace(known.evidence, orders=orders)
+        return replace(known, evidence=evidence, irrevocable_from=irrevocable_from(self._clock, now))

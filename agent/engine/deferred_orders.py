@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
 
 from agent.engine.orders import Delivery
 from agent.errors import SourceError
+from agent.errors.challenges import AnotherNode
+from agent.model.pause import is_recent
+from agent.model.records import OrderRecord
 from agent.planning import WAITING_AGAIN
 
 Key = tuple[str, str]
@@ -45,3 +50,15 @@ class DeferredOrders:
     def failed(self) -> bool:
         """Whether an order is deferred that has failed, and that another run would try."""
         return bool(self._failed & self.keys)
+
+
+def waits_for_another(order: OrderRecord) -> bool:
+    """Whether another machine was to ask the CA when it was tried last."""
+    return order.problem is not None and order.problem.get("code") == AnotherNode.code
+
+
+def looked_at_again(order: OrderRecord, now: datetime) -> OrderRecord:
+    """Return an order that waits for another machine as due: a pass has the command run that tells, but not at once again."""
+    if not waits_for_another(order) or order.tried_at is None or is_recent(order.tried_at, now, WAITING_AGAIN):
+        return order
+    return replace(order, retry_at=min(now, order.retry_at or now))

@@ -9,6 +9,7 @@ from agent.deploy.former_instances import SCOPE as FORMER
 from agent.deploy.next_start import SCOPE as NEXT_START
 from agent.deploy.observing import OBSERVERS
 from agent.deploy.reloadable import SCOPE as RELOADABLE
+from agent.engine.deferred_orders import waits_for_another
 from agent.engine.dns_leftovers import SCOPE as RECORDS
 from agent.engine.due_looks import LOOKS, written_looks
 from agent.engine.evidence import written_evidence
@@ -26,14 +27,16 @@ def note_up_to_date(
 ) -> Report | None:
     """Store it, and return what a status says now; None where nothing was stored.
 
-    While something is refused, or a service would not start, or an earlier instance of one runs, a person who calls for a
-    pass means that it be tried again. `interval`: seconds between two looks at an endpoint. `belief`: of the clock.
+    While something is refused, or a service would not start, or an earlier instance of one runs, or another machine is to ask
+    the CA, a person who calls for a pass means that it be tried again. `interval`: seconds between two looks at an endpoint.
+    `belief`: of the clock.
     """
     now = datetime.fromtimestamp(belief.instant, UTC)
     snapshot = read_snapshot(store.layout, now, belief)
     retiring = any(each.outcome is Outcome.RETIRING for each in snapshot.deployments.values())
     noted = any(store.conditions.of(scope) for scope in (NEXT_START, RELOADABLE, FORMER, FAILURES, RECORDS, WINDOWS))
-    if snapshot.refusals or retiring or noted:
+    waiting = any(map(waits_for_another, store.orders.records()))
+    if snapshot.refusals or retiring or noted or waiting:
         return None
     found = report(snapshot, now)
     fresh = UpToDate(now.timestamp(), _earliest(made.beside_names_at, found.changes_at), len(found.attention))

@@ -86,7 +86,7 @@ class AnotherNode(SourceError):
 
     code = "source.another_node"
     counts = False
-    cause = "The CA is not asked by this machine now, as only_if says ({program}: {why})."
+    cause = "This machine does not ask the CA now, as only_if says: {program}: {why}."
     where = WHERE
     fix = "Nothing has to be done if another machine holds the addresses; else look what the command says."
     detail = "{said}"

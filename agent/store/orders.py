@@ -99,6 +99,11 @@ class Orders:
             [request],
         )
 
+    def try_again(self, code: str, now: datetime) -> None:
+        """Let orders that failed so be tried at once again."""
+        query = "update orders set retry_at = ? where json_extract(problem, '$.code') = ?"
+        self._database.execute(query, [written(now), code])
+
     def forget_unneeded(self, needed: Collection[str], now: datetime) -> None:
         """Forget orders for requests that nobody needs any more, unless their next try is to come or was lately.
 

@@ -139,5 +139,5 @@ def test_a_command_that_says_nothing_good_of_this_node_is_named(
     pebble.mark()
     with pytest.raises(AnotherNode) as caught:
         at(pebble, only_if=[str(program)], challenge_window=[str(program), "{action}"]).order("pair.window.dev")
-    assert caught.value.problem.cause == f"The CA is not asked by this machine now, as only_if says ({program}: {why})."
+    assert caught.value.problem.cause == f"This machine does not ask the CA now, as only_if says: {program}: {why}."
     assert pebble.requests() == []

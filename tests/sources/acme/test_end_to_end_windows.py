@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from textwrap import dedent
 
 import pytest
 
+from agent.errors.problem import rfc3339
 from agent.model.events import EventKind
 from agent.sources.acme.steps import OrderStep
 from support.appliances.certified import Certified
@@ -122,3 +124,43 @@ def test_a_plugin_that_is_wrong_costs_its_window_and_is_told(appliance: Walled, 
     said = [each.text for each in appliance.events if each.kind is EventKind.PLUGIN_FAILED]
     assert said
     assert said[0] == f"The plugin firewall could not say how a challenge window is opened and closed: {why}."
+
+
+@pytest.mark.parametrize("how", ["a person applies", "another pass is made"])
+def test_the_second_of_a_pair_says_why_it_waits_and_orders_once_it_holds_the_address(
+    appliance: Walled, pebble, how: str
+):
+    active = appliance.root / "active"
+    command = ["/usr/bin/test", "-e", str(active)]
+    appliance.plugin(COMMAND)
+    appliance.acme |= {"only_if": command}
+    appliance.configure()
+    pebble.mark()
+    appliance.apply()
+    (order,) = appliance.orders_failed()
+    assert order.retry_at is not None
+    cause = "This machine does not ask the CA now, as only_if says: /usr/bin/test: it ended with 1"
+    sentence = f"{cause}, next try {rfc3339(order.retry_at)}"
+    (row,) = appliance.status()["chains"]
+    assert row["problem"] == {
+        "code": "source.another_node",
+        "cause": f"{cause}.",
+        "where": "acme",
+        "fix": "Nothing has to be done if another machine holds the addresses; else look what the command says.",
+        "effect": "The local chain is served meanwhile: clients must trust the root.",
+        "retry_at": rfc3339(order.retry_at),
+        "detail": "",
+    }
+    assert f"{SITE}: {cause}. Next try in 5 minutes.\n" in appliance.terminal.run("status").stdout
+    explained = appliance.terminal.run("explain", "reverse_proxy", SITE).stdout
+    assert f"\n  2 acme      {sentence}\n" in explained
+    assert f"\n  because     local until acme delivers: {sentence}\n" in explained
+    assert (order.attempts, pebble.requests(), appliance.calls) == (0, [], [])
+    active.touch()
+    if how == "a person applies":
+        assert appliance.terminal.run("apply").returncode == 0
+    else:
+        appliance.clock.offset += timedelta(minutes=2)
+        appliance.apply()
+    appliance.assert_certified(SITE)
+    assert [each[0] for each in appliance.calls] == ["open", "close"]
