@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from agent.contract.source import ChainRecord
 from agent.engine import conditions
+from agent.engine.account_keys import known_by_another_key
 from agent.engine.dns_leftovers import SCOPE as RECORDS
 from agent.engine.dns_leftovers import left_records, of_left_records
 from agent.engine.due_names import BESIDE_NAMES
@@ -93,7 +94,8 @@ def _conditions(
     chains, wanted = {each.id: each for each in bound}, inputs.settings.root.key_types
     failed = {(each.request, each.source): str(each.problem["code"]) for each in orders if each.problem}
     roots, told = store.roots.all(), [each.error for each in inputs.hooks.missing]
-    found = source_findings(ladder, orders, bound, inputs.enabled.layout.rooted)
+    behind = set(known_by_another_key(store, ladder))
+    found = source_findings(ladder, orders, bound, inputs.enabled.layout.rooted, behind)
     return {
         "plugins": [
             *conditions.of_plugins(inputs.plugins, told),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from agent.engine.account_keys import with_account_key
 from agent.engine.agent_pass import Pass
 from agent.engine.audit_check import check_audit_record
 from agent.engine.boot import Booted, undo_first
@@ -33,7 +34,6 @@ from agent.engine.pass_inputs import (
     LastHooks,
     PassInputs,
     read_pass_inputs,
-    with_account_key,
 )
 from agent.engine.places import make_places
 from agent.engine.policy_questions import settle_policies

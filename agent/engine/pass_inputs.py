@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from agent.config.settings import ModuleEntry, Settings
 from agent.contract.context import Http01, Issuer, ModulePart
+from agent.engine.account_keys import key_owners
 from agent.engine.dns_leftovers import left_records
 from agent.engine.host import read_host
 from agent.engine.policies import remembered_policies
@@ -148,32 +149,8 @@ def read_pass_inputs(
     return PassInputs(settings, enabled, registry.plugins, listeners)
 
 
-def with_account_key(inputs: PassInputs, store: Store, now: datetime) -> PassInputs:
-    """Make the ACME account keys that rungs use and that there are not: services answer with the one that is shared.
-
-    Call under the lock.
-    """
-    missing = [each for each in _key_owners(inputs.settings) if store.account_keys.present(each) is None]
-    if not missing or store.database.has_damaged("account_keys"):  # the account would be lost with it
-        return inputs
-    from agent.pki.account_key import make_account_key
-
-    keys = {owner: make_account_key() for owner in missing}
-    with store.write():
-        made = {owner: store.account_keys.add(key, now, owner) for owner, key in keys.items()}
-    if "" not in made:
-        return inputs
-    http01 = replace(inputs.enabled.http01, thumbprint=made[""].thumbprint)
-    return replace(inputs, enabled=replace(inputs.enabled, http01=http01))
-
-
-def _key_owners(settings: Settings) -> list[str]:
-    """Return whose account keys are used: the shared one's is empty."""
-    return list(dict.fromkeys(each.key_owner for each in settings.rungs.values() if each.uses_account_key))
-
-
 def _thumbprint(settings: Settings, store: Store) -> str | None:
-    present = store.account_keys.present() if "" in _key_owners(settings) else None
+    present = store.account_keys.present() if "" in key_owners(settings.rungs.values()) else None
     return present.thumbprint if present else None
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.engine.delivery_checks import checked_text
+from agent.errors.account import RekeyUnfinished
 from agent.errors.plugin import PluginError
 from agent.errors.problem import Problem
 from agent.errors.source import SourceError
@@ -50,10 +51,11 @@ def source_findings(
     orders: Iterable[OrderRecord],
     bound: Iterable[ChainRecord],
     rooted: Callable[[str], Path],
+    behind: Container[str] = (),
 ) -> Iterator[Finding]:
     """Yield what is wrong with the sources of the ladder; `orders` are those that are needed, `bound` the chains in use.
 
-    `rooted` returns a path of the settings below ``--root``.
+    `rooted` returns a path of the settings below ``--root``. `behind`: sources whose CA knows the account by another key.
     """
     failed: dict[str, list[OrderRecord]] = defaultdict(list)
     for order in orders:
@@ -62,7 +64,7 @@ def source_findings(
     for source in ladder:
         title = _title(source)
         yield from _of_files(source, title, rooted)
-        yield from _of_orders(source, title, failed[source.name])
+        yield from _of_orders(source, title, failed[source.name], is_behind=source.name in behind)
         yield from _of_origin(source, title, chains)
         for error in source.failures.values():
             yield Finding(SubjectKind.PLUGIN, source.name, Severity.WARNING, replace(error.problem, effect=""))
@@ -110,12 +112,21 @@ def _of_files(source: SourceHandle, title: str, rooted: Callable[[str], Path]) -
         yield Finding(SubjectKind.PLUGIN, source.name, Severity.WARNING, replace(error.problem, effect=""))
 
 
-def _of_orders(source: SourceHandle, title: str, orders: Iterable[OrderRecord]) -> Iterator[Finding]:
-    """Yield each kind of failure once, as its order says that has failed most often; some are only noted while they are new."""
+def _of_orders(
+    source: SourceHandle, title: str, orders: Iterable[OrderRecord], *, is_behind: bool
+) -> Iterator[Finding]:
+    """Yield each kind of failure once, as its order says that has failed most often; some are only noted while they are new.
+
+    An account that is known by another key is told before an order fails by it.
+    """
     worst: dict[str, OrderRecord] = {}
     for order in sorted(orders, key=lambda each: (each.attempts, each.request)):
         if order.problem and order.counts_for(source.settings_digest):
             worst[str(order.problem.get("code"))] = order
+    if is_behind and RekeyUnfinished.code not in worst:
+        problem = RekeyUnfinished(title).problem
+        problem = replace(problem, fix=source.of_its_table(problem.fix))
+        yield Finding(SubjectKind.CA, source.name, Severity.WARNING, problem, title=title)
     for code, order in worst.items():
         if code in UNREACHED | ACCOUNT | {UNFINISHED}:
             is_new = code not in ACCOUNT and order.attempts <= TRANSIENT and not order.permanent

@@ -115,8 +115,8 @@ def _compared(state: LockedState, candidate: AccountCandidate) -> AccountCandida
 
 
 def _own_accounts(state: LockedState) -> Iterator[tuple[SourceHandle, Account]]:
-    from agent.sources.acme.account import account_entry
     from agent.sources.acme.takeover import known_account
+    from agent.sources.acme.values import account_entry
 
     for rung, source in sources_of(state):
         own = known_account(source, state.store.memories.read(rung.name, account_entry(source.directory_url)))
@@ -167,8 +167,8 @@ def _taken_over(state: LockedState, candidate: AccountCandidate, *, dry_run: boo
 
 
 def _keep(state: LockedState, candidate: AccountCandidate) -> None:
-    from agent.sources.acme.account import account_entry
     from agent.sources.acme.takeover import account_memory, unconfirmed_memory
+    from agent.sources.acme.values import account_entry
 
     source, key = candidate.source, candidate.key
     assert source is not None

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from agent.contract.source import SourceContext
+from agent.engine.account_keys import with_account_key
 from agent.engine.engine import Engine
-from agent.engine.pass_inputs import with_account_key
 from agent.engine.source_context import StoredSourceContext
 from agent.errors.operations import NotInLadder
 from agent.operations.locked_state import locked_state

@@ -111,6 +111,14 @@ class AccountKeys:
         """Give the proposed key up; it's kept, in case a CA has taken it."""
         self._turn(Role.NEXT, Role.RETIRED, source)
 
+    def rename(self, old: str, new: str) -> None:
+        """Let a source have the keys of one that was called otherwise. Call inside `Store.write`."""
+        query = "select thumbprint, sealed_key from account_keys where source = ?"
+        for row in self._database.checked("account_keys", query, [old]):
+            replace(self._file(row["thumbprint"], new), row["sealed_key"], mode=0o600)
+            self._file(row["thumbprint"], old).unlink(missing_ok=True)
+        self._database.execute("update account_keys set source = ? where source = ?", [new, old])
+
     def write_files(self) -> None:
         """Write the copies that are missing: an earlier version named them so that nobody could open them."""
         for row in self._database.checked("account_keys", "select thumbprint, sealed_key, source from account_keys"):
@@ -136,6 +144,7 @@ class AccountKeys:
                     role = Role.RETIRED if self.present(source) else Role.PRESENT
                     self._keep(name, read_regular(path), role, now, source)
                     taken.append(name)
+                    known.add(name)
         return taken
 
     def _file(self, name: str, source: str) -> Path:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from agent.model.known_cas import KNOWN_DIRECTORIES
-from agent.sources.acme.account import account_entry
 from agent.sources.acme.messages import Account, account_json
+from agent.sources.acme.values import account_entry
 from agent.store import Store
 from agent.system.layout import Layout
 from support.clients.terminal import Terminal

@@ -15,6 +15,7 @@ from agent.sources.acme.messages import Account, ProblemDocument, account_from, 
 from agent.sources.acme.response import location, read
 from agent.sources.acme.signing import Signer
 from agent.sources.acme.steps import OrderStep
+from agent.sources.acme.values import account_entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -342,8 +343,3 @@ def _account_of(answer: requests.Response, client: AcmeClient) -> Account:
     return Account(
         client.url, location(answer), client.thumbprint, texts(found.contact), status=found.status or "valid"
     )
-
-
-def account_entry(directory: str) -> str:
-    """Return where the source remembers its account at a CA."""
-    return f"account {directory}"

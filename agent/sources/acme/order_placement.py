@@ -12,6 +12,7 @@ from agent.sources.acme.client import certificate_id, offers_renewal_info
 from agent.sources.acme.failures import CaProblem
 from agent.sources.acme.saved_order import SavedOrder
 from agent.sources.acme.steps import OrderStep
+from agent.sources.acme.values import FOR_ADDRESSES
 from agent.system.names import is_address
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     Placed = tuple[SavedOrder, Order]
 
-FOR_ADDRESSES = "shortlived"
-"""Profile by which Let's Encrypt certifies addresses; by any other it refuses the order."""
 GONE = frozenset({401, 403, 404, 405, 410})
 """HTTP status of an order that the CA does not know any more, or not as ours."""
 NO_SUCCESSOR = frozenset({"alreadyReplaced", "conflict", "malformed", "serverInternal", "unauthorized"})

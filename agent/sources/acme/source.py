@@ -19,11 +19,14 @@ from agent.pki.chain import Chain, KeyType, Purpose
 from agent.sources.acme.challenges.challenge_type import ChallengeType
 from agent.sources.acme.limit_rules import LimitSettings
 from agent.sources.acme.provable import why_not_provable
-from agent.sources.acme.values import Argv, DirectoryUrl, ExternalAccount, Mails
+from agent.sources.acme.values import FOR_ADDRESSES, Argv, DirectoryUrl, ExternalAccount, Mails
 from agent.system.names import is_address, is_public
 
 MOST_NAMES = 100
 """Of Let's Encrypt's classic profile; no CA takes more."""
+SMALL_PROFILES = {"tlsserver": 25, "shortlived": 25}
+"""How many names Let's Encrypt certifies by a profile (https://letsencrypt.org/docs/profiles/)."""
+WITH_SMALL_PROFILES = frozenset({KNOWN_DIRECTORIES["letsencrypt"], KNOWN_DIRECTORIES["letsencrypt-staging"]})
 WITHOUT_PERSIST = frozenset({KNOWN_DIRECTORIES["letsencrypt"]})
 """CAs that have said that they take dns-persist-01 only as of its draft -02: they do once their directory announces that."""
 CERTIFIED = frozenset(KeyType) - {KeyType.ED25519}
@@ -141,8 +144,11 @@ class AcmeSource(Source):
             return "it certifies servers only"
         if request.key_type not in CERTIFIED:
             return f"it certifies no {request.key_type} keys"
-        if len(request.names) > MOST_NAMES:
-            return f"it certifies at most {MOST_NAMES} names in one chain, not {len(request.names)}"
+        profile = self.profile or (FOR_ADDRESSES if any(map(is_address, request.names)) else "")
+        is_small = self.directory_url in WITH_SMALL_PROFILES and profile in SMALL_PROFILES
+        most, by = (SMALL_PROFILES[profile], f" by the profile {profile}") if is_small else (MOST_NAMES, "")
+        if len(request.names) > most:
+            return f"it certifies at most {most} names in one chain{by}, not {len(request.names)}"
         reasons = (self._why_not_the_name(name, state) for name in sorted(request.names))
         return next((reason for reason in reasons if reason), "")
 

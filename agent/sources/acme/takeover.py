@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 from agent.errors.acme import WHERE
 from agent.errors.wording import said
 from agent.pki.account_key import thumbprint
-from agent.sources.acme.account import OVER, Accounts, account_entry
+from agent.sources.acme.account import OVER, Accounts
 from agent.sources.acme.client import AcmeClient
 from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.messages import Account, account_from, account_json
 from agent.sources.acme.order_placement import issued_entry, issued_state
 from agent.sources.acme.problems import translate
 from agent.sources.acme.steps import OrderStep
+from agent.sources.acme.values import account_entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

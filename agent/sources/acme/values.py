@@ -18,7 +18,14 @@ from agent.system.names import is_address, is_wildcard, parse_name
 DIRECTORY_PATH = re.compile(r"[A-Za-z0-9_./~:@!&=+,%?-]*")
 MAILBOX = re.compile(r"[A-Za-z0-9_.+~=-]{1,64}")
 """The part before the @; no quotes, no comments, nothing that a mailto: URI has to escape (RFC 6068)."""
+FOR_ADDRESSES = "shortlived"
+"""Profile by which Let's Encrypt certifies addresses; by any other it refuses the order."""
 KEY_ID = re.compile(r"[!-~]{1,256}")
+
+
+def account_entry(directory: str) -> str:
+    """Return where a source remembers its account at a CA."""
+    return f"account {directory}"
 
 
 def _program(argv: tuple[str, ...]) -> tuple[str, ...]:

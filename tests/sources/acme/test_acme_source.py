@@ -48,6 +48,9 @@ def test_staging_is_one_word():
     assert source.ca == "Let's Encrypt (staging)"
 
 
+N26 = [f"n{number}.chain.dev" for number in range(26)]
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -199,6 +202,24 @@ def test_a_failed_order_is_tried_again_when_a_setting_changes():
             {},
             "it certifies at most 100 names in one chain, not 101",
         ),
+        (request(*N26[1:]), {"profile": "shortlived"}, ""),
+        (
+            request(*N26),
+            {"profile": "shortlived"},
+            "it certifies at most 25 names in one chain by the profile shortlived, not 26",
+        ),
+        (
+            request(*N26),
+            {"profile": "tlsserver", "directory": "letsencrypt-staging"},
+            "it certifies at most 25 names in one chain by the profile tlsserver, not 26",
+        ),
+        (
+            request("8.8.8.8", *N26[1:]),
+            {"addresses": True},
+            "it certifies at most 25 names in one chain by the profile shortlived, not 26",
+        ),
+        (request(*N26), {"profile": "classic"}, ""),
+        (request(*N26), {"profile": "shortlived", "directory": "https://ca.example/directory"}, ""),
     ],
 )
 def test_it_declines_what_the_ca_does_not_certify_or_no_challenge_can_prove(

@@ -13,12 +13,12 @@ from agent.model.persistent import LONGEST_PERSISTENT, PersistentLook, owner_of
 from agent.planning.actions import LookAtRecords
 from agent.registry.sources import SourceHandle
 from agent.sources import AcmeSource
-from agent.sources.acme.account import account_entry
 from agent.sources.acme.challenges.dns_persist_01 import DnsPersist01Method
 from agent.sources.acme.challenges.method import Answer
 from agent.sources.acme.messages import Challenge
 from agent.sources.acme.persist.asking import persist_account
 from agent.sources.acme.persist.record import record_of
+from agent.sources.acme.values import account_entry
 from support.fakes.orderer import Orderer
 from support.servers.zones import Zones
 
