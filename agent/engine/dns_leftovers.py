@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.errors.dns import RecordLeft
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from agent.dns.solver_context import SolverContext
     from agent.engine.source_context import DnsParts, SourceServices
     from agent.engine.write_queue import Writer
+    from agent.registry.dns_solvers import DnsHandle
 
 SCOPE = "DNS records"
 """Of what is said of those that could not be removed."""
@@ -38,13 +40,23 @@ def left_records(store: Store, now: datetime) -> list[DnsRecord]:
 
 def reset_backoff(store: Store) -> None:
     """Let it be tried at once again with records that could not be removed. Call inside `Store.write`."""
-    store.dns_records.put([replace(each, retry_at=None) for each in store.dns_records.all() if each.problem])
+    store.dns_records.put(
+        [replace(each, retry_at=None, settings_digest="") for each in store.dns_records.all() if each.problem]
+    )
 
 
-def begin(store: Store, names: Collection[str], now: datetime) -> list[DnsRecord]:
+def as_tables_are(rows: Iterable[DnsRecord], solvers: Mapping[str, DnsHandle]) -> Iterator[DnsRecord]:
+    """Yield records, without their pause where the table that makes them has changed."""
+    digests = {name: each.digest for name, each in solvers.items()}
+    yield from (each.with_table(digests.get(each.solver, "")) for each in rows)
+
+
+def begin(store: Store, names: Collection[str], solvers: Mapping[str, DnsHandle], now: datetime) -> list[DnsRecord]:
     """Return the records to remove, and keep others from doing the same for a while. Call inside `Store.write`."""
     rows = [each for each in left_records(store, now) if each.name in names]
-    store.dns_records.put([replace(each, tried_at=now, retry_at=now + BEGUN) for each in rows])
+    digests = {name: each.digest for name, each in solvers.items()}
+    begun = partial(replace, tried_at=now, retry_at=now + BEGUN)
+    store.dns_records.put([begun(each, settings_digest=digests.get(each.solver, "")) for each in rows])
     return rows
 
 
@@ -87,7 +99,10 @@ class Removal:
         there = [each for each in rows if self._is_there(each)]
         gone = [each for each in rows if each not in there]
         now = self.context.now()
-        noted = [replace(each, tried_at=now, retry_at=now + LOOK_AGAIN, problem=_left(each)) for each in there]
+        noted = [
+            replace(each, tried_at=now, retry_at=now + LOOK_AGAIN, problem=_left(each), settings_digest="")
+            for each in there
+        ]
         self.writer.write(lambda store: store.dns_records.delete(gone))
         self.writer.write(lambda store: store.dns_records.put(noted))
 

@@ -17,7 +17,6 @@ from agent.engine.dns_turns import keep_in_turn
 from agent.engine.write_queue import Writer
 from agent.errors.dns import DnsProofError, NoSolver, RecordsUnseen, RecordTaken, ZoneUnknown
 from agent.errors.dns_solver import SolverMisconfigured, SolverRefused
-from agent.errors.problem import Problem
 from agent.errors.source import OrderCancelled, SourceError
 from agent.model.dns_record import DnsRecord
 from agent.model.pause import BACK_OFF, back_off
@@ -240,7 +239,7 @@ def take_out(solver: DnsHandle, rows: Sequence[DnsRecord], context: SolverContex
     except OrderCancelled:
         return
     except SourceError as error:
-        failed = [_failed(each, error.problem, context.now()) for each in rows]
+        failed = [_failed(each, solver, error, context.now()) for each in rows]
         writer.write(lambda store: store.dns_records.put(failed))
         return
     writer.write(lambda store: store.dns_records.delete(rows))
@@ -250,10 +249,12 @@ def _txt(row: DnsRecord) -> TxtRecord:
     return TxtRecord(name=row.name, value=row.value, zone=row.zone, domain=row.domain)
 
 
-def _failed(row: DnsRecord, problem: Problem, now: datetime) -> DnsRecord:
-    retry_at = now + back_off(row.attempts + 1)
-    told = replace(problem, retry_at=retry_at)
-    return replace(row, attempts=row.attempts + 1, tried_at=now, retry_at=retry_at, problem=told)
+def _failed(row: DnsRecord, solver: DnsHandle, error: SourceError, now: datetime) -> DnsRecord:
+    """Return a record with why it was not removed; of a wrong table, the next try waits for another one."""
+    retry_at = error.retry_at if isinstance(error, SolverMisconfigured) else now + back_off(row.attempts + 1)
+    told = replace(error.problem, retry_at=retry_at)
+    attempts, digest = row.attempts + 1, solver.digest
+    return replace(row, attempts=attempts, tried_at=now, retry_at=retry_at, problem=told, settings_digest=digest)
 
 
 def _cure(solver: DnsHandle, sight: Sight) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from agent.config.settings import ModuleEntry, Settings
 from agent.contract.context import Http01, Issuer, ModulePart
 from agent.engine.account_keys import key_owners
-from agent.engine.dns_leftovers import left_records
+from agent.engine.dns_leftovers import as_tables_are, left_records
 from agent.engine.host import read_host
 from agent.engine.policies import remembered_policies
 from agent.engine.policy_questions import known_policies
@@ -214,7 +214,7 @@ def state_of(
         refusals=refusals,
         endpoints=tuple(store.endpoints.all()),
         leased=deferred | store.orders.leased(now),
-        dns_records=tuple(left_records(store, now)),
+        dns_records=tuple(as_tables_are(left_records(store, now), inputs.settings.dns_solvers)),
         windows=tuple(left_windows(store, now)),
         roots={each.sha256: each.not_after for each in roots},
         own_roots=tuple(roots),

@@ -171,7 +171,7 @@ class Workers:
         if RECORDS in self._removals:
             return
         with store.write():
-            rows = dns_leftovers.begin(store, names, self._clock())
+            rows = dns_leftovers.begin(store, names, services.dns.solvers, self._clock())
         self._removed = frozenset(each.order for each in rows)
         self._write_queue.begin()
         work = partial(dns_leftovers.remove, rows, services, self._removals.stop)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from agent.errors.problem import Problem
@@ -32,6 +32,19 @@ class DnsRecord:
     retry_at: datetime | None = None
     problem: Problem | None = None
     """Why it could not be removed."""
+    settings_digest: str = ""
+    """Of the table at the last try to remove it; empty: there was none."""
+
+    @property
+    def waits_for_settings(self) -> bool:
+        """Whether it is not tried again before its table changes: that one is wrong."""
+        return self.problem is not None and self.retry_at is None and self.settings_digest != ""
+
+    def with_table(self, digest: str) -> DnsRecord:
+        """Return it as not tried yet, where its table has changed since. `digest`: of the present one; empty: it is gone."""
+        if self.problem is None or self.settings_digest == digest:
+            return self
+        return replace(self, tried_at=None, retry_at=None, problem=None)
 
     @property
     def order(self) -> tuple[str, str]:

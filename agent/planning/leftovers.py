@@ -32,7 +32,7 @@ def removals(left: Iterable[DnsRecord], now: datetime) -> Leftovers:
             waiting.append(each.at + OF_NO_ORDER)
         elif each.pause.holds(now) and each.retry_at:
             waiting.append(each.retry_at)
-        else:
+        elif not each.waits_for_settings:
             due.append(each.name)
     names = tuple(sorted(set(due)))
     return Leftovers((RemoveRecords(names),) if names else (), tuple(waiting))

@@ -12,7 +12,7 @@ from agent.store.problems import read_problem, written_problem
 
 COLUMNS = (
     *("solver", "zone", "name", "value", "domain", "request", "source", "at"),
-    *("attempts", "tried_at", "retry_at", "problem"),
+    *("attempts", "tried_at", "retry_at", "problem", "settings_digest"),
 )
 PUT = f"insert or replace into dns_records ({', '.join(COLUMNS)}) values (:{', :'.join(COLUMNS)})"  # noqa: S608
 
@@ -34,7 +34,7 @@ class DnsRecords:
 
     def try_again(self) -> None:
         """Let those that could not be removed be removed with the next pass."""
-        self._database.execute("update dns_records set retry_at = null where problem is not null")
+        self._database.execute("update dns_records set retry_at = null, settings_digest = '' where problem is not null")
 
     def delete(self, records: Iterable[DnsRecord]) -> None:
         """Forget rows."""
@@ -58,4 +58,5 @@ def _record(row: dict[str, Any]) -> DnsRecord:
         tried_at=read(row["tried_at"]),
         retry_at=read(row["retry_at"]),
         problem=read_problem(row["problem"]),
+        settings_digest=row["settings_digest"],
     )

@@ -495,7 +495,7 @@ CREATE TABLE "dns_records" (
    "attempts" INTEGER NOT NULL,
    "tried_at" TEXT,
    "retry_at" TEXT,
-   "problem" TEXT,
+   "problem" TEXT, "settings_digest" TEXT NOT NULL DEFAULT '',
    PRIMARY KEY ("solver", "name", "value")
 )
 

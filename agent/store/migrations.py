@@ -441,3 +441,9 @@ def m042_challenge_windows(db: Database) -> None:
 def m043_lease_beat(db: Database) -> None:
     """The seconds since boot at which the holder of a lease was seen: no setting of the clock lets it lapse."""
     db.table("orders").add_column("lease_beat", int)
+
+
+@migrations()
+def m044_digest_of_dns_tables(db: Database) -> None:
+    """The table of a solver at the last try to remove a record: once it changes, that is tried again at once."""
+    db.table("dns_records").add_column("settings_digest", str, not_null_default="")

@@ -74,7 +74,7 @@ COLUMNS: Mapping[str, str] = {
     "deliveries": "listener kind plugin told:int attempts:int tried_at? retry_at? failed",
     "deployments": "module generation:int? outcome step? problem? inputs? at? attempts:int? retry_at? tried_at?",
     "devices": "sha256 person made_at used_at",
-    "dns_records": "solver zone name value domain request source at attempts:int tried_at? retry_at? problem?",
+    "dns_records": "solver zone name value domain request source at attempts:int tried_at? retry_at? problem? settings_digest",
     "endpoints": "module key slot address server_name? chain? served_sha256? ok:int problem? checked_at? next_at?"
     " served_at? wrong_since? further:int? plain_tls:int?",
     "events": "id:int at kind job? module? text detail?",

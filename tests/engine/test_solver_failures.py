@@ -12,11 +12,14 @@ import pytest
 from agent.config.loading import load
 from agent.contract.dns_solver import DnsContext, DnsSolver, TxtRecord
 from agent.dns.solver_context import SolverContext
+from agent.engine.dns_leftovers import as_tables_are, begin, reset_backoff
 from agent.engine.dns_publishing import StoredDns01
 from agent.engine.write_queue import DirectWriter
 from agent.errors import DnsSolverError, SolverMisconfigured, SolverRefused, SolverUnreachable, SourceError
 from agent.errors.dns import SolverCrashed
 from agent.model.records import OrderRecord
+from agent.planning.actions import RemoveRecords
+from agent.planning.leftovers import removals
 from agent.planning.turns import no_earlier
 from agent.registry.dns_solvers import DnsHandle
 from agent.sources import BUILT_IN
@@ -159,6 +162,35 @@ def test_an_order_that_waits_for_other_settings_is_tried_at_once_when_a_solver_s
     assert no_earlier(ladder(), order, NOW, NOW) is None
     for change in ({"secret": "Yg=="}, {"zones": ["a.test"]}, {"check_servers": ["192.0.2.1"]}, {"timeout": 60}):
         assert no_earlier(ladder(**change), order, NOW, NOW) == NOW
+
+
+@pytest.mark.parametrize(
+    ("kind", "again"), [(SolverMisconfigured, None), (SolverUnreachable, NOW + timedelta(minutes=1))]
+)
+def test_a_record_whose_removal_failed_is_tried_again_at_once_when_its_table_changes(
+    box: Appliance, kind: type[SourceError], again: datetime | None
+) -> None:
+    Failing.raised = kind("It is so.", where="there", fix="Do this.")
+    with box.store() as store:
+        made, later = dns01(store, Failing()), NOW + timedelta(seconds=30)
+        with pytest.raises(kind):
+            made.publish(records(ONE))
+        made.withdraw(records(ONE))
+        (row,) = store.dns_records.all()
+        assert row.problem is not None
+        assert (row.retry_at, row.problem.retry_at, row.attempts) == (again, again, 1)
+        found = removals(as_tables_are([row], made.solvers), later)
+        assert (found.due, found.instants) == ((), (again,) if again else ())
+        changed = dns01(store, Failing(), timeout=30).solvers
+        remove = (RemoveRecords((row.name,)),)
+        assert removals(as_tables_are([row], changed), later).due == remove
+        assert removals(as_tables_are([row], {}), later).due == remove
+        with store.write():
+            assert begin(store, [row.name], changed, later) == [row]
+        assert removals(as_tables_are(store.dns_records.all(), changed), later).due == ()
+        with store.write():
+            reset_backoff(store)
+        assert removals(as_tables_are(store.dns_records.all(), changed), later).due == remove
 
 
 def test_what_a_solver_has_made_before_it_failed_is_removed_and_nothing_else(box: Appliance) -> None:
