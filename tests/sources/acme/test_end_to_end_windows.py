@@ -11,6 +11,7 @@ import pytest
 
 from agent.errors.problem import rfc3339
 from agent.model.events import EventKind
+from agent.registry import window_askers
 from agent.sources.acme.steps import OrderStep
 from support.appliances.certified import Certified
 from support.appliances.proxied import SITES
@@ -164,3 +165,20 @@ def test_the_second_of_a_pair_says_why_it_waits_and_orders_once_it_holds_the_add
         appliance.apply()
     appliance.assert_certified(SITE)
     assert [each[0] for each in appliance.calls] == ["open", "close"]
+
+
+def test_a_plugin_that_hangs_costs_its_window_and_is_told(appliance: Walled, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(window_askers, "SECONDS", 0.5)
+    appliance.plugin("__import__('time').sleep(600)")
+    appliance.apply()
+    appliance.assert_certified(SITE)
+    said = {each.text for each in appliance.events if each.kind is EventKind.PLUGIN_FAILED}
+    assert said == {
+        (
+            "The plugin firewall could not say how a challenge window is opened and closed: "
+            'The plugin "firewall" did not answer challenge_window within 0.5 s, and is not asked again meanwhile.'
+        )
+    }
+    assert appliance.calls == []
+    with appliance.store() as store:
+        assert store.windows.all() == []
