@@ -37,6 +37,8 @@ T = TypeVar("T")
 ACME = "acme"
 WOULD_FAIL = 3
 """Exit code: an order would fail."""
+UNFINISHED = 3
+"""Exit code: not every CA could be asked."""
 GIVEN_UP = (
     "The account can't be used any more, so it is given up. The next order makes another one, "
     "which CAA records with accounturi have to name."
@@ -118,7 +120,8 @@ def rekey(invocation: Invocation, ca: str | None) -> int:
         note((f"{name}: " if len(cas) > 1 else "") + ("The account is known by a new key." if is_known else GIVEN_UP))
     for name, error in failed.items():
         note(f"{name}: {error.problem.cause} Finish it then: chainwright acme rekey --ca {name}")
-    return perform(invocation, aim=Aim())
+    code = perform(invocation, aim=Aim())
+    return code or (UNFINISHED if failed else 0)
 
 
 def _rolled_over(
@@ -135,7 +138,12 @@ def _rolled_over(
         except SourceError as error:
             failed[each.name] = error
     if not done:
-        raise next(iter(failed.values()))
+        name, first = next(iter(failed.items()))
+        if first.problem.retry_at:  # as of an order, which is tried again
+            first.fix = (
+                f"The change is not tried again by itself. Once the CA answers: chainwright acme rekey --ca {name}"
+            )
+        raise first
     return done, failed
 
 
