@@ -33,7 +33,9 @@ def with_account_key(inputs: PassInputs, store: Store, now: datetime) -> PassInp
 
     with store.write():
         missing = [each for each in missing if not (each and _keeps_that_of_its_former_name(store, rungs, each))]
-        made = {owner: store.account_keys.add(make_account_key(), now, owner) for owner in missing}
+    keys = {owner: make_account_key() for owner in missing}
+    with store.write():
+        made = {owner: store.account_keys.add(key, now, owner) for owner, key in keys.items()}
     if "" not in made:
         return inputs
     http01 = replace(inputs.enabled.http01, thumbprint=made[""].thumbprint)
