@@ -76,7 +76,7 @@ def test_what_was_seen_is_kept_until_the_session_ends_by_the_agent_s_clock():
 def test_what_is_left_of_a_chain_is_by_the_agent_s_clock(
     agent: FakeApi, browser: Browser, ahead: int, shown: str
 ) -> None:
-    agent.ahead = timedelta(days=ahead) - (datetime.now(UTC) - NOW)  # the chain was made when this was loaded
+    agent.ahead += timedelta(days=ahead)
     assert shown in browser.get("/certificates").words
 
 
@@ -84,8 +84,8 @@ def test_what_is_left_of_a_chain_is_by_the_agent_s_clock(
 def test_a_form_asks_for_the_password_when_the_agent_s_clock_says_that_it_is_time(
     agent: FakeApi, browser: Browser, minutes: int, asked: bool
 ) -> None:
-    agent.ahead = timedelta(minutes=minutes)
-    until = rfc3339(datetime.now(UTC) + timedelta(minutes=5))
+    agent.ahead += timedelta(minutes=minutes)
+    until = rfc3339(NOW + timedelta(minutes=5))
     agent.says("GET /v1/session", {**WHO, "idle_at": rfc3339(NOW + timedelta(days=1)), "password_until": until})
     agent.says("GET /v1/tokens", {"tokens": []})
     agent.says("GET /v1/users", {"users": []})

@@ -114,8 +114,8 @@ class FakeApi:
     """``METHOD path`` -> status and JSON, or bytes with their own head."""
     asked: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list)
     hold: threading.Event = field(default_factory=threading.Event)
-    ahead: timedelta = timedelta()
-    """What its clock is ahead of this machine's."""
+    ahead: timedelta = field(default_factory=lambda: NOW - datetime.now(UTC))
+    """What its clock is ahead of this machine's: it begins at `NOW`, however long ago this was loaded."""
 
     def says(self, what: str, content: Any, code: int = 200) -> None:
         self.answers[what] = (code, content)
