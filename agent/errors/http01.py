@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from agent.errors.acme import AGAIN, WHERE
 from agent.errors.source import SourceError
@@ -33,6 +34,40 @@ class Http01Error(SourceError):
         return frozenset(self.names)
 
 
+class SeenByName(Protocol):
+    """Error about names of which something else than the answer was seen."""
+
+    names: Mapping[str, str]
+    """Name -> what was seen, as a clause."""
+
+
+def _clause(error: SeenByName) -> str:
+    """Return what was seen of the first name."""
+    return next(iter(error.names.values()))
+
+
+def _all_seen(error: SeenByName) -> str:
+    """Return what was seen of each name, a line each."""
+    return "\n".join(f"{name}: {seen}" for name, seen in error.names.items())
+
+
+class UnseenFromOutside(Http01Error):
+    """The vantage point sees no answer, as a CA would not. `names`: name -> what it has seen, as a clause."""
+
+    code = "source.unseen_from_outside"
+    cause = "From outside, port {port} does not answer a CA's challenge for {names:few}: {clause}."
+    fix = (
+        "Look at what is between the Internet and this machine: addresses of the name, forwarding of the port, firewalls; "
+        f"or correct vantage_point in [acme], {AGAIN}"
+    )
+    detail = "{all_seen}"
+    names: Mapping[str, str]
+    port: int
+    retry_at: datetime
+    clause = property(_clause)
+    all_seen = property(_all_seen)
+
+
 class AnsweredByAnother(Http01Error):
     """Somebody has the port, and gives neither our answer nor the file that we put down for it.
 
@@ -49,16 +84,8 @@ class AnsweredByAnother(Http01Error):
     retry_at: datetime
     server: str = ""
     redirected: bool = False
-
-    @property
-    def clause(self) -> str:
-        """What was seen of the first name."""
-        return next(iter(self.names.values()))
-
-    @property
-    def all_seen(self) -> str:
-        """What was seen of each name, a line each."""
-        return "\n".join(f"{name}: {seen}" for name, seen in self.names.items())
+    clause = property(_clause)
+    all_seen = property(_all_seen)
 
     @property
     def cure(self) -> str:

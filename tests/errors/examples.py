@@ -221,6 +221,7 @@ EXAMPLES: list[AgentError] = [
     http01.PortUnusable([SHOP], 80, os_error(errno.EADDRINUSE), AT),
     http01.PortUnusable([SHOP], 80, os_error(errno.EMFILE), AT),
     http01.WebrootUnwritable([SHOP], WEBROOT, os_error(errno.ENOSPC), AT),
+    http01.UnseenFromOutside({SHOP: '/usr/local/sbin/look was given "404 page not found"'}, 80, AT),
     http01.TokenMalformed([SHOP], "../../etc/passwd", AT),
     challenges.NotAsked(LE, "printer", "printer is no public name", "A local chain serves it."),
     persist.RecordMissing(*RECORD, CA),

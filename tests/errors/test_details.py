@@ -45,6 +45,7 @@ def test_waiting_for_the_ca_or_for_this_machine_is_no_failure_in_a_row():
             "another_node",
             "not_asked",
             "window_unopened",
+            "unseen_from_outside",
             "answered_by_another",
             "port_forbidden",
             "port_unusable",

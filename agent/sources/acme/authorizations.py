@@ -8,6 +8,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from agent.errors.http01 import UnseenFromOutside
 from agent.errors.name import NameInvalid
 from agent.errors.wording import quoted
 from agent.sources.acme.at_once import at_once
@@ -21,6 +22,7 @@ from agent.sources.acme.challenges.track_record import TrackRecord
 from agent.sources.acme.failures import CaUnreachable
 from agent.sources.acme.messages import Authorization, Challenge, Order, ProblemDocument
 from agent.sources.acme.steps import OrderStep
+from agent.sources.acme.vantage_point import unseen_from
 from agent.system.addresses import own_addresses
 from agent.system.names import WILDCARD, parse_name
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from agent.sources.acme.pre_order_checks import PreOrderChecks
     from agent.sources.acme.preflight import Finding
 
+HTTP = ChallengeType.HTTP_01
 OPEN = frozenset({"pending", "processing"})
 """Challenges that the CA looks at, or will when it's told to (RFC 8555 section 7.1.6)."""
 DECIDING = (0.5, 1.5, 4.0)
@@ -59,6 +62,7 @@ class Authorizations:
         self._ca = task.source.ca
         self._chosen: dict[str, Method] = {}
         self._command, self._addresses_of = task.source.challenge_window, task.ca.addresses_of
+        self._vantage_point = task.source.vantage_point
         self._window = ""
         self._ports = {ChallengeType.HTTP_01: task.source.http_port, ChallengeType.TLS_ALPN_01: task.source.tls_port}
         self._doubtful: Counter[str] = Counter()
@@ -226,7 +230,16 @@ class Authorizations:
             if those:
                 method.present(those, retry_at=self._checks.retry_at)
         self._open({method.type: [each.domain for each in those] for method, those in answers.items() if those})
+        self._look_from_outside([each for method in answers if method.type is HTTP for each in answers[method]])
         return told
+
+    def _look_from_outside(self, answers: Sequence[Answer]) -> None:
+        """Have somebody look who sees what a CA does. Raises `UnseenFromOutside`, unless the CA is asked all the same."""
+        if not self._vantage_point or not answers:
+            return
+        port = self._ports[HTTP]
+        if unseen := unseen_from(self._vantage_point, answers, port, self._context):
+            self._checks.stop(UnseenFromOutside(unseen, port, self._checks.retry_at))
 
     def _open(self, answered: Mapping[ChallengeType, Sequence[str]]) -> None:
         """Have a firewall let the CA in, as long as it looks. Raises `WindowUnopened`."""

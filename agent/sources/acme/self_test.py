@@ -85,7 +85,7 @@ def ask(name: str, token: str, address: str, ports: Ports, deadline: float, allo
 
     `deadline` is an instant of `time.monotonic`, `allowed` the seconds until then, for people.
     """
-    url = f"http://{_authority(name, ports.http)}{PATH}{token}"
+    url = challenge_url(name, ports.http, token)
     followed = server = ""
     for _ in range(MOST_REDIRECTIONS + 1):
         parts = urlsplit(url)
@@ -97,6 +97,11 @@ def ask(name: str, token: str, address: str, ports: Ports, deadline: float, allo
             return seen
         url = followed = seen.location
     return seen
+
+
+def challenge_url(name: str, port: int, token: str) -> str:
+    """Return where a CA asks for the answer to a challenge of `name`."""
+    return f"http://{_authority(name, port)}{PATH}{token}"
 
 
 def _authority(name: str, port: int) -> str:

@@ -19,7 +19,7 @@ from agent.pki.chain import Chain, KeyType, Purpose
 from agent.sources.acme.challenges.challenge_type import ChallengeType
 from agent.sources.acme.limit_rules import LimitSettings
 from agent.sources.acme.provable import why_not_provable
-from agent.sources.acme.values import FOR_ADDRESSES, Argv, DirectoryUrl, ExternalAccount, Mails
+from agent.sources.acme.values import FOR_ADDRESSES, Argv, DirectoryUrl, ExternalAccount, Mails, VantagePoint
 from agent.system.names import is_address, is_public
 
 MOST_NAMES = 100
@@ -87,6 +87,11 @@ class AcmeSource(Source):
         (),
         description="command that opens the way to this machine for challenges, and closes it: with {action}, {ports}, "
         "{families}, {names} and {id} in its arguments",
+    )
+    vantage_point: VantagePoint = Field(
+        (),
+        description="command that fetches {url} from outside this network and prints what it gets: asked before the CA is told "
+        "to look at port 80",
     )
     tls_port: Port = Field(443, description="where the CA looks for answers to TLS-ALPN-01; not 443 for test CAs only")
 

@@ -38,6 +38,16 @@ Argv = Annotated[tuple[str, ...], AfterValidator(_program), Field(max_length=100
 """A program by its path, with its arguments; empty: none."""
 
 
+def _with_url(argv: tuple[str, ...]) -> tuple[str, ...]:
+    if argv and not any("{url}" in each for each in argv):
+        raise ValueError("must have {url} among its arguments: what it is to fetch")
+    return argv
+
+
+VantagePoint = Annotated[Argv, AfterValidator(_with_url)]
+"""A program that fetches ``{url}``; empty: none."""
+
+
 def _directory(text: str) -> str:
     if text in KNOWN_DIRECTORIES:
         return text
