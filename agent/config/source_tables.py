@@ -22,7 +22,6 @@ class SourceTables:
 
     def __init__(self, tables: TableValidation) -> None:
         self._tables = tables
-        self._solvers_digest = ""
 
     def sources(self) -> dict[str, Any]:
         """Return the sources that a table configures, whether or not they are in the ladder."""
@@ -57,7 +56,6 @@ class SourceTables:
 
     def rungs(self, configured: Mapping[str, Any], solvers_digest: str = "") -> dict[str, SourceHandle]:
         """Return the ladder: the sources in their order, those without a table with their defaults."""
-        self._solvers_digest = solvers_digest
         rungs: dict[str, SourceHandle] = {}
         default = CoreSettings.model_fields["sources"].default
         for name in texts(self._tables.tree.values.get("sources", list(default))):
@@ -66,11 +64,11 @@ class SourceTables:
                 self._refuse(name)
             elif name in OWN_TABLES and name in self._tables.tree.values:
                 group = {each: source for each, source in configured.items() if type(source) is kind}
-                rungs |= {each: self._handle(source, each) for each, source in group.items()}
+                rungs |= {each: self._handle(source, solvers_digest, each) for each, source in group.items()}
             elif name in tables_of(self._tables.tree, "source"):
-                rungs |= {name: self._handle(configured[name])} if name in configured else {}
+                rungs |= {name: self._handle(configured[name], solvers_digest)} if name in configured else {}
             elif made := self._tables.instance(source_key(name), kind, {}):
-                rungs[name] = self._handle(made)
+                rungs[name] = self._handle(made, solvers_digest)
         if not rungs and self._tables.failures and not self._tables.problems:
             self._tables.note(
                 ("sources",), f"none of these can be used: {few(list(map(_reason, self._tables.failures.values())))}"
@@ -87,9 +85,9 @@ class SourceTables:
         if source_key(name) not in self._tables.failures and not self._tables.missing(source_key(name), "source", name):
             self._tables.note(("sources",), self._tables.no_source(name))
 
-    def _handle(self, source: Source, name: str = "") -> SourceHandle:
+    def _handle(self, source: Source, solvers_digest: str, name: str = "") -> SourceHandle:
         table = _as_written(source.name, self._tables.tree.values.get(source.name), name)
-        return SourceHandle(source, self._tables.guard, name=name, table=table, solvers_digest=self._solvers_digest)
+        return SourceHandle(source, self._tables.guard, name=name, table=table, solvers_digest=solvers_digest)
 
 
 def _reason(error: PluginError) -> str:

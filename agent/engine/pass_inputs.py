@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,9 +23,9 @@ from agent.errors import AgentError, Problem
 from agent.errors.damage import FileUnreadable
 from agent.errors.plugin import ModuleRaised
 from agent.model.delivery import Listeners
-from agent.model.deployment import RefusedKind
+from agent.model.deployment import Refusal, RefusedKind
 from agent.model.need import HostFacts, Need
-from agent.model.persistent import proved
+from agent.model.persistent import PersistentLook, proved
 from agent.model.resolved import by_module
 from agent.model.root import RootPhase, signers
 from agent.planning import ClockDoubt, Declared, State
@@ -189,8 +189,7 @@ def state_of(
 ) -> State:
     """Return what the store knows, as far as planning goes. `deferred`: orders that are not to be tried again yet."""
     roots, crosses, refusals = store.roots.all(), store.roots.crosses(), tuple(store.deployments.refusals())
-    origins = {name: source.origin for name, source in inputs.settings.rungs.items()}
-    records = tuple(each.at(origins.get(each.source, each.origin)) for each in store.persistent.all().values())
+    records = _lasting_records(inputs.settings, store)
     evidence = Evidence(
         ladder=tuple(inputs.settings.rungs.values()),
         chains=tuple(store.chains.records()),
@@ -203,9 +202,7 @@ def state_of(
         persistent=proved(records, now),
         pins={pin.key: pin.chain for pin in store.pins.all()},
         dns_zones=dns_zones(inputs.settings.dns_solvers.values()),
-        refused=frozenset(
-            (each.module, each.slot, each.subject) for each in refusals if each.kind is RefusedKind.CHAIN
-        ),
+        refused=_refused_chains(refusals),
     )
     return State(
         evidence=evidence,
@@ -233,6 +230,17 @@ def state_of(
         restarts=tuple(read_restarts(store).values()),
         doubt=doubt,
     )
+
+
+def _lasting_records(settings: Settings, store: Store) -> tuple[PersistentLook, ...]:
+    """Return the records of dns-persist-01, as far as they were looked at for the present CAs."""
+    origins = {name: source.origin for name, source in settings.rungs.items()}
+    return tuple(each.at(origins.get(each.source, each.origin)) for each in store.persistent.all().values())
+
+
+def _refused_chains(refusals: Iterable[Refusal]) -> frozenset[tuple[str, str, str]]:
+    """Return module, slot and id of the chains that services did not take."""
+    return frozenset((each.module, each.slot, each.subject) for each in refusals if each.kind is RefusedKind.CHAIN)
 
 
 def _needs(inputs: PassInputs, store: Store, name: str) -> tuple[list[Need], Problem | None]:

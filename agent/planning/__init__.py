@@ -42,11 +42,11 @@ from agent.planning.actions import (
 from agent.planning.binding import bind
 from agent.planning.inquiries import Inquiries
 from agent.planning.kept_keys import keys_to_prepare
-from agent.planning.leftovers import closings, removals
+from agent.planning.leftovers import Leftovers, closings, removals
 from agent.planning.modules import Modules
 from agent.planning.orders import Orders
-from agent.planning.questions import dns_questions, policy_questions
-from agent.planning.records import record_looks
+from agent.planning.questions import Questions, dns_questions, policy_questions
+from agent.planning.records import RecordLooks, record_looks
 from agent.planning.root_life import RootLife
 from agent.planning.signing import Signing
 from agent.planning.state import WAITING_AGAIN, ClockDoubt, Declared, State
@@ -150,13 +150,7 @@ def plan(
     roots = RootLife(state, bindings, now)
     roots.consider(wanted=any(each.source == LOCAL for each in orders.due))
     root, obtain = _held_back(state, roots.due, orders.due, bindings)
-    looks = (
-        dns_questions(needs, state, now),
-        policy_questions(needs, state, now),
-        record_looks(needs, bindings, state, now),
-        removals(state.dns_records, now),
-        closings(state.windows, now),
-    )
+    looks = _looks(needs, bindings, state, now)
     asking = _asking(state, now)
     keys: list[Action] = [*keys_to_prepare(needs, state), *(due for each in looks for due in each.due)]
     instants = [*roots.instants, *orders.instants, *inquiries.instants, *modules_plan.instants, *signing.instants]
@@ -194,6 +188,19 @@ def _held_back(
     local = bool(state.evidence.signers)
     steps = [each for each in roots if not isinstance(each, MakeRoot | PrepareRoot)]
     return steps, [each for each in orders if local or each.source != LOCAL]
+
+
+def _looks(
+    needs: Sequence[Need], bindings: Sequence[Binding], state: State, now: datetime
+) -> tuple[Questions | RecordLooks | Leftovers, ...]:
+    """Return what is asked beside the orders, and what they have left outside."""
+    return (
+        dns_questions(needs, state, now),
+        policy_questions(needs, state, now),
+        record_looks(needs, bindings, state, now),
+        removals(state.dns_records, now),
+        closings(state.windows, now),
+    )
 
 
 def _asking(state: State, now: datetime) -> list[AskTheTime]:
