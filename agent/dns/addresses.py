@@ -1,6 +1,6 @@
 """Addresses that others tell, at which servers are asked. Pure.
 
-Whoever has a zone says where its servers are, and so what this machine sends questions to.
+The owner of a zone says where its servers are, and so what this machine sends questions to.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def is_of_one(address: str) -> bool:
 
 
 def is_of_another(address: str) -> bool:
-    """Whether it can be that of another machine, not of this one or of whoever is at the same cable."""
+    """Whether it can be that of another machine, not of this one or of one at the same cable."""
     found = _plain(address)
     return is_of_one(address) and not (found.is_loopback or found.is_link_local)
 

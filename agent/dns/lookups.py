@@ -26,7 +26,7 @@ from agent.errors.wording import escaped
 WORKERS = 16
 """Servers that are asked at the same time."""
 MOST_HOSTS, MOST_ADDRESSES = 13, 4
-"""Servers of a zone, and addresses of one server in each family: whoever has the zone could name thousands of other people's."""
+"""Servers of a zone, and addresses of one server in each family: a zone can name thousands of other people's."""
 NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EACCES})
 
 

@@ -1,4 +1,4 @@
-"""What orders have made outside and need no more: what is due to be taken away now, and when the rest is tried again. Pure."""
+"""What orders have made outside and do not need now: what is due to be taken away, and when the rest is tried again. Pure."""
 
 from __future__ import annotations
 

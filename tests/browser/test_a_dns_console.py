@@ -32,7 +32,7 @@ LONG = 60_000
 
 
 class Console:
-    """An appliance with a wildcard, CAs that ask a real zone, and whoever may change that zone by hand."""
+    """An appliance with a wildcard, CAs that ask a real zone, and what changes that zone by hand."""
 
     def __init__(self, box: Box, zones: Zones, cas: Mapping[str, Pebble | Misbehaving]) -> None:
         self.box, self.zones, self.cas = box, zones, cas
